@@ -1,0 +1,132 @@
+"""What the emulated account holds: nodes, activations, sessions and commands.
+
+The control plane (werkzeug threads) and the message service (an asyncio thread) both work on it, so every access that
+spans more than one attribute takes ``State.lock``. Nothing here knows HTTP, websockets or moto.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import threading
+import typing as t
+
+
+def now() -> datetime.datetime:
+    """The present, with its time zone: botocore's serializer wants one."""
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+@dataclasses.dataclass
+class Node:
+    """A managed node, as DescribeInstanceInformation knows it."""
+
+    instance_id: str  # i-… or mi-…
+    resource_type: str  # EC2Instance | ManagedInstance
+    name: str = ""
+    activation_id: str = ""
+    public_key: str = ""  # hybrid nodes: base64 DER, what RequestManagedInstanceRoleToken is verified with
+    fingerprint: str = ""
+    iam_role: str = ""
+    registration_date: datetime.datetime | None = None
+    last_ping: datetime.datetime | None = None
+    agent_version: str = ""
+    platform_type: str = "Linux"
+    platform_name: str = ""
+    platform_version: str = ""
+    ip_address: str = ""
+    computer_name: str = ""
+    tags: dict[str, str] = dataclasses.field(default_factory=dict)  # mi- nodes only; EC2 tags live in moto's ec2
+
+
+@dataclasses.dataclass
+class Activation:
+    """A hybrid activation."""
+
+    activation_id: str
+    activation_code: str
+    iam_role: str
+    description: str
+    default_instance_name: str
+    registration_limit: int
+    created: datetime.datetime
+    expires: datetime.datetime
+    registrations: int = 0
+    tags: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Session:
+    """A Session Manager session."""
+
+    session_id: str
+    target: str
+    document_name: str
+    document: dict[str, t.Any]
+    parameters: dict[str, list[str]]
+    owner: str
+    reason: str
+    started: datetime.datetime
+    ended: datetime.datetime | None = None
+    status: str = "Connected"  # Connected | Connecting | Disconnected | Terminated | Terminating | Failed
+
+
+@dataclasses.dataclass
+class Command:
+    """One SendCommand and what its nodes answered, keyed by node id."""
+
+    command_id: str
+    document_name: str
+    parameters: dict[str, list[str]]
+    comment: str
+    requested: datetime.datetime
+    timeout_seconds: int
+    invocations: dict[str, Invocation] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass
+class Invocation:
+    """A command on one node."""
+
+    instance_id: str
+    status: str = "Pending"  # Pending | InProgress | Success | Failed | TimedOut | Cancelled | …
+    response_code: int = -1
+    stdout: str = ""
+    stderr: str = ""
+    started: datetime.datetime | None = None
+    ended: datetime.datetime | None = None
+
+
+class MessageService(t.Protocol):
+    """What the control plane asks of the message service; every method may be called from any thread."""
+
+    def is_connected(self, instance_id: str) -> bool:
+        """Whether the node's agent has its control channel open."""
+
+    def start_session(self, session: Session) -> str:
+        """Tell the node's agent to start the session; return the token for the client's data channel."""
+
+    def resume_session(self, session_id: str) -> str:
+        """Return a fresh client token, or an empty text when the session is gone."""
+
+    def terminate_session(self, session_id: str) -> None:
+        """Send channel_closed to agent and client."""
+
+    def stream_url(self, session_id: str) -> str:
+        """The wss:// address for the client's data channel."""
+
+    def send_job(self, command: Command, instance_id: str) -> None:
+        """Send a Run Command job; the invocation's members change as the agent replies."""
+
+
+class State:
+    """One account in one region."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self.account = account
+        self.region = region
+        self.lock = threading.RLock()
+        self.nodes: dict[str, Node] = {}
+        self.activations: dict[str, Activation] = {}
+        self.sessions: dict[str, Session] = {}
+        self.commands: dict[str, Command] = {}
