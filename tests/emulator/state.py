@@ -1,3 +1,6 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the emulated account holds: nodes, activations, sessions and commands.
 
 The control plane (werkzeug threads) and the message service (an asyncio thread) both work on it, so every access that
@@ -37,6 +40,18 @@ class Node:
     ip_address: str = ""
     computer_name: str = ""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)  # mi- nodes only; EC2 tags live in moto's ec2
+
+
+@dataclasses.dataclass(frozen=True)
+class Credential:
+    """An access key the account knows, with what requests are signed with it."""
+
+    access_key: str
+    secret_key: str
+    principal: str  # an ARN
+    session_token: str = ""
+    expires: datetime.datetime | None = None
+    node: str = ""  # the managed node it was given to
 
 
 @dataclasses.dataclass
@@ -130,3 +145,4 @@ class State:
         self.activations: dict[str, Activation] = {}
         self.sessions: dict[str, Session] = {}
         self.commands: dict[str, Command] = {}
+        self.credentials: dict[str, Credential] = {}  # by access key
