@@ -1,0 +1,240 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Run tasks on managed nodes through Session Manager: options, logging and errors; the work is in plugin_utils/_session."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: session
+author:
+  - The fleet.ssm contributors
+short_description: Run tasks on managed nodes through AWS Systems Manager sessions
+version_added: 0.1.0
+description:
+  - Runs tasks on EC2 instances (C(i-)) and hybrid nodes (C(mi-)) that AWS Systems Manager manages.
+  - Needs no SSH, no open port, no S3 bucket and no session-manager-plugin; on the node only the SSM agent and a Python.
+  - One session per node is opened in a run, by a process that lives beside C(ansible-playbook) and ends with it. Modules are sent
+    through it in pieces that the node remembers, so a task usually sends its arguments only.
+notes:
+  - The AWS identity needs C(ssm:StartSession) on the node and on the document C(AWS-StartInteractiveCommand),
+    C(ssm:ResumeSession) and C(ssm:TerminateSession). Where that document is denied, the account's default one is used.
+  - Hybrid nodes need the advanced-instances tier for sessions.
+  - The node's side runs as the user that sessions run as, mostly C(ssm-user), who may use C(sudo) without a password.
+  - Become methods that ask for a password, and Windows nodes, are not supported yet.
+options:
+  instance_id:
+    description:
+      - The managed node's id, C(i-...) or C(mi-...).
+    type: str
+    default: inventory_hostname
+    vars:
+      - name: inventory_hostname
+      - name: ansible_host
+      - name: ansible_ssm_instance_id
+  pythons:
+    description:
+      - Interpreters to try on the node for the connection's own program, in this order; Python 3.6 or newer.
+      - Modules run with C(ansible_python_interpreter), as always.
+    type: list
+    elements: str
+    default: [python3, /usr/bin/python3, /usr/libexec/platform-python, /usr/local/bin/python3]
+    vars:
+      - name: ansible_ssm_pythons
+    env:
+      - name: FLEET_SSM_PYTHONS
+    ini:
+      - section: fleet_ssm
+        key: pythons
+  reason:
+    description:
+      - What the session's reason says in the session history and in CloudTrail.
+    type: str
+    default: Ansible
+    vars:
+      - name: ansible_ssm_reason
+    env:
+      - name: FLEET_SSM_REASON
+    ini:
+      - section: fleet_ssm
+        key: reason
+  connection_timeout:
+    description:
+      - Seconds from the start of a session until the node must have answered.
+      - Throttling by AWS is waited out and does not count. A command has no time limit; use the task keyword C(timeout) for one.
+    type: float
+    default: 60
+    vars:
+      - name: ansible_ssm_connection_timeout
+    env:
+      - name: FLEET_SSM_CONNECTION_TIMEOUT
+    ini:
+      - section: fleet_ssm
+        key: connection_timeout
+  reconnect_timeout:
+    description:
+      - Seconds that a cut of the network may last before the session counts as lost. After a shorter one the task goes on.
+    type: float
+    default: 60
+    vars:
+      - name: ansible_ssm_reconnect_timeout
+    env:
+      - name: FLEET_SSM_RECONNECT_TIMEOUT
+    ini:
+      - section: fleet_ssm
+        key: reconnect_timeout
+  pipelining:
+    description:
+      - Send modules over standard input instead of as files. There is no reason to turn it off but to keep the files for debugging.
+    type: bool
+    default: true
+    vars:
+      - name: ansible_pipelining
+      - name: ansible_ssm_pipelining
+    env:
+      - name: ANSIBLE_PIPELINING
+      - name: FLEET_SSM_PIPELINING
+    ini:
+      - section: defaults
+        key: pipelining
+      - section: connection
+        key: pipelining
+      - section: fleet_ssm
+        key: pipelining
+extends_documentation_fragment:
+  - fleet.ssm.aws.connection
+"""
+
+EXAMPLES = r"""
+# hosts.ini - node ids are enough; account and region come from where botocore looks (AWS_PROFILE, AWS_REGION, ...):
+#
+#   [web]
+#   i-0123456789abcdef0
+#   mi-0123456789abcdef0
+#
+#   [web:vars]
+#   ansible_connection=fleet.ssm.session
+#
+# ansible web -i hosts.ini -m ansible.builtin.ping
+
+- name: Reach one machine through a role of another account
+  hosts: billing
+  vars:
+    ansible_connection: fleet.ssm.session
+    ansible_host: i-0123456789abcdef0
+    ansible_ssm_region: eu-west-1
+    ansible_ssm_assume_role_arn: arn:aws:iam::123456789012:role/ansible
+  tasks:
+    - name: Say who we are there
+      ansible.builtin.command: id
+      changed_when: false
+"""
+
+import os
+import typing as t
+
+from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
+from ansible.module_utils.common.text.converters import to_bytes, to_native
+from ansible.plugins.connection import ConnectionBase
+from ansible.utils.display import Display
+from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as aws_options
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, settings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient, end_with_controller
+
+display = Display()
+
+_ERRORS: tuple[tuple[type[failures.SessionFailure], type[AnsibleError]], ...] = (
+    (failures.AccessRefused, AnsibleAuthenticationFailure),
+    (failures.NodeUnreachable, AnsibleConnectionFailure),
+    (failures.FileMissing, AnsibleFileNotFound),
+    (failures.SessionFailure, AnsibleError),
+)
+
+_Result = t.TypeVar("_Result")
+
+
+class Connection(ConnectionBase):
+    """A node's session, as Ansible sees it."""
+
+    transport = "fleet.ssm.session"
+    has_pipelining = True
+    allow_executable = True
+
+    def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
+        """Find out who the controller is; the session itself is opened by the first request."""
+        super().__init__(*args, **kwargs)
+        # meta: reset_connection runs in the controller itself, without this.
+        self._controller = int(kwargs.get("ansible_playbook_pid") or os.getpid())
+        self._client = BrokerClient(self._controller)
+
+    def _connect(self) -> Connection:
+        if not self._connected:
+            display.vvv(f"SESSION TO {self._target}", host=self._name)
+            end_with_controller(self._controller)
+            self._connected = True
+        return self
+
+    def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
+        """Run a command; return its exit code, stdout and stderr, exactly."""
+        super().exec_command(cmd, in_data=in_data, sudoable=sudoable)  # type: ignore[safe-super]
+        if sudoable and self.become is not None and self.become.expect_prompt():
+            raise AnsibleError(
+                f"become with a password ({self.become.name}) is not supported by {self.transport} yet. Let sessions run as a user"
+                " who may become another without one, as ssm-user may."
+            )
+        display.vvv(f"EXEC {to_native(cmd)}", host=self._name)
+        stdin = to_bytes(in_data) if in_data else b""
+        return self._translated(lambda: self._client.execute(self._node(), to_native(cmd), stdin))
+
+    def put_file(self, in_path: str, out_path: str) -> None:
+        """Send a file; it appears whole or not at all."""
+        super().put_file(in_path, out_path)  # type: ignore[safe-super]
+        display.vvv(f"PUT {in_path} TO {out_path}", host=self._name)
+        self._translated(lambda: self._client.put(self._node(), to_native(in_path), to_native(out_path)))
+
+    def fetch_file(self, in_path: str, out_path: str) -> None:
+        """Fetch a file; it appears whole or not at all."""
+        super().fetch_file(in_path, out_path)  # type: ignore[safe-super]
+        display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name)
+        self._translated(lambda: self._client.get(self._node(), to_native(in_path), to_native(out_path)))
+
+    def reset(self) -> None:
+        """End the session; the next task opens another."""
+        self._translated(lambda: self._client.reset(self._node()))
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the broker; it keeps the session for the next task."""
+        self._client.close()
+        self._connected = False
+
+    @property
+    def _target(self) -> str:
+        return str(self.get_option("instance_id"))
+
+    @property
+    def _name(self) -> str:
+        return str(self._play_context.remote_addr or self._target)
+
+    def _node(self) -> dict[str, t.Any]:
+        """Describe the node to the broker; options are plain values there, whatever Ansible makes of them."""
+        aws = {name: self.get_option(name) for name in aws_options.NAMES}
+        return settings.describe(
+            aws_options.AwsOptions.from_mapping(aws),
+            settings.NodeSettings(
+                target=self._target,
+                reason=str(self.get_option("reason")),
+                pythons=tuple(str(python) for python in self.get_option("pythons")),
+                connection_timeout=float(self.get_option("connection_timeout")),
+                reconnect_timeout=float(self.get_option("reconnect_timeout")),
+            ),
+        )
+
+    def _translated(self, work: t.Callable[[], _Result]) -> _Result:
+        """Do something and make Ansible's errors of ours: the only place where that happens."""
+        try:
+            return work()
+        except failures.SessionFailure as failure:
+            kind = next(ansible for ours, ansible in _ERRORS if isinstance(failure, ours))
+            raise kind(f"{self._target}: {failure}") from failure

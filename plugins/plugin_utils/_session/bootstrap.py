@@ -1,0 +1,74 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the command that a session starts with, and the program that command reads.
+
+Pure. The command is the session's own process (``sh -c`` of the InteractiveCommands document), so nothing is typed at a prompt.
+It makes the terminal raw, looks for a Python and has it read the program from the terminal. The program goes up as lines of
+base64, because it may arrive before the terminal is raw. The command holds no double quote, backslash or brace: the agent puts it
+into a JSON document.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import pathlib
+import shlex
+import zlib
+
+PYTHON_MISSING = "nopython"
+READY = "ready"
+
+FALLBACK_PYTHONS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
+
+_LINE = 1000
+_TOO_OLD = "import sys; sys.exit(sys.version_info < (3, 6))"
+# os.read and not sys.stdin: a buffered reader would also take the first frames, which come right behind the program.
+_READ_PROGRAM = (
+    "import os,zlib,base64;"
+    "f=lambda d:d if len(d)=={length} else f(d+(os.read(0,{length}-len(d)) or os._exit(1)));"
+    "exec(zlib.decompress(base64.b64decode(f(bytes()))))"
+)
+
+
+@functools.cache
+def program_text() -> bytes:
+    """Return the node program as it is sent: compressed, in lines short enough for any terminal."""
+    source = pathlib.Path(__file__).parent.parent.joinpath("_node_program", "program.py").read_text(encoding="utf-8")
+    text = base64.b64encode(zlib.compress(without_comments(source).encode(), 9))
+    return b"".join(text[start : start + _LINE] + b"\n" for start in range(0, len(text), _LINE))
+
+
+def without_comments(source: str) -> str:
+    """Return Python source without comments, docstrings and annotations: two fifths of what would be sent."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in (*node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg):
+                if argument is not None:
+                    argument.annotation = None
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(node, clean=False) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def session_command(pythons: tuple[str, ...] = FALLBACK_PYTHONS, *, announce: bool = False) -> str:
+    """Return the shell command that becomes the node program.
+
+    :param pythons: interpreters to try, names or paths, in order.
+    :param announce: say ``@ready`` before reading; for a session where the command must be typed at a prompt.
+    """
+    stage = _READ_PROGRAM.format(length=len(program_text()))
+    if announce:
+        # As numbers, so that the echo of the typed command does not look like it.
+        stage = f"import os;os.write(1,bytes({list(f'@{READY}'.encode())}+[10]));" + stage
+    return (
+        "stty raw -echo 2>/dev/null; "
+        f"for p in {' '.join(map(shlex.quote, pythons))}; do "
+        f"$p -I -S -c {shlex.quote(_TOO_OLD)} </dev/null >/dev/null 2>&1 && exec $p -I -S -c {shlex.quote(stage)}; "
+        "done; "
+        f"echo @{PYTHON_MISSING}"
+    )

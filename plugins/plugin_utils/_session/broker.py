@@ -1,0 +1,210 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Own the sessions of one controller run: a daemon beside ansible-playbook, ``python -m …broker PATH CONTROLLER_PID DESCRIPTOR``.
+
+Ansible forks a worker for each task, so only another process can keep sessions open between tasks. It is started by the first
+worker that needs it (``client.py``), inherits its listening socket from it, and leaves when the controller is gone, however that
+came about, with every session terminated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import sys
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken, SessionFailure
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.registry import Registry
+
+_FAREWELL_SECONDS = 4.0
+_LOOK_SECONDS = 1.0
+_STREAM_LIMIT = 1024 * 1024
+
+_STREAMS = {Kind.STDOUT: "stdout", Kind.STDERR: "stderr", Kind.DATA: "data"}
+
+
+class Worker:
+    """One connection of a worker; it asks one thing after another."""
+
+    def __init__(self, registry: Registry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._registry = registry
+        self._reader = reader
+        self._writer = writer
+
+    async def serve(self) -> None:
+        """Answer until the worker is gone."""
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                header, body = await self._read()
+                await self._answer(header, body)
+        self._writer.close()
+
+    async def _answer(self, header: requests.Header, body: bytes) -> None:
+        heartbeat = asyncio.ensure_future(self._heartbeat())
+        try:
+            await _OPERATIONS[header["operation"]](self, header, body)
+        except SessionFailure as failure:
+            await self._send({"event": "failed", "failure": type(failure).__name__, "text": str(failure)})
+        finally:
+            heartbeat.cancel()
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(requests.HEARTBEAT_SECONDS)
+            await self._send({"event": "alive"})
+
+    async def _read(self) -> tuple[requests.Header, bytes]:
+        lengths = requests.LENGTHS.unpack(await self._reader.readexactly(requests.LENGTHS.size))
+        header = requests.decode_header(await self._reader.readexactly(lengths[0]))
+        return header, await self._reader.readexactly(lengths[1])
+
+    async def _send(self, header: requests.Header, body: bytes = b"") -> None:
+        self._writer.write(requests.encode(header, body))
+        await self._writer.drain()
+
+    async def _unless_gone(self, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+        """Do something that may take long, and drop it when the worker goes away (task timeout, Ctrl-C)."""
+        working = asyncio.ensure_future(work)
+        gone = asyncio.ensure_future(self._reader.read(1))
+        try:
+            await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+            if working.done():
+                working.result()
+            elif gone.result():
+                raise BrokerBroken("a worker spoke while its request was under way")
+            else:
+                raise ConnectionResetError("the worker has gone")
+        finally:
+            for task in (working, gone):
+                task.cancel()
+            await asyncio.gather(working, gone, return_exceptions=True)
+
+    # -- operations ---------------------------------------------------------------------------------------------------
+
+    async def _execute(self, header: requests.Header, body: bytes) -> None:
+        node = self._registry.node(header["node"])
+        await self._unless_gone(self._pass_on(node.execute(header["command"], body)))
+
+    async def _get(self, header: requests.Header, _body: bytes) -> None:
+        node = self._registry.node(header["node"])
+        await self._unless_gone(self._pass_on(node.get(header["path"])))
+
+    async def _pass_on(self, results: t.AsyncIterator[t.Any]) -> None:
+        async for result in results:
+            if result.kind in _STREAMS:
+                await self._send({"event": _STREAMS[result.kind]}, result.data)
+            elif result.kind is Kind.EXIT:
+                await self._send({"event": "exit", "code": result.code})
+            else:
+                await self._send({"event": "done", **(result.facts or {})})
+
+    async def _put(self, header: requests.Header, _body: bytes) -> None:
+        node = self._registry.node(header["node"])
+        blocks = self._blocks(header["size"])
+        try:
+            await node.put(header["path"], header["size"], header["sha256"], blocks)
+        except SessionFailure:
+            # The worker sends without looking; what it still sends must not be taken for its next request.
+            async for _block in blocks:
+                pass
+            raise
+        await self._send({"event": "done"})
+
+    async def _blocks(self, size: int) -> t.AsyncIterator[bytes]:
+        while size > 0:
+            block = await self._reader.readexactly(min(size, requests.BLOCK))
+            size -= len(block)
+            yield block
+
+    async def _reset(self, header: requests.Header, _body: bytes) -> None:
+        await self._registry.node(header["node"]).reset()
+        await self._send({"event": "done"})
+
+    async def _figures(self, _header: requests.Header, _body: bytes) -> None:
+        await self._send({"event": "done", "figures": self._registry.figures()})
+
+
+_OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[None]]] = {
+    "execute": Worker._execute,
+    "put": Worker._put,
+    "get": Worker._get,
+    "reset": Worker._reset,
+    "figures": Worker._figures,
+}
+
+
+async def controller_gone(pid: int) -> None:
+    """Wait until a process that is not our child has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    except (AttributeError, OSError):
+        await _look_for_end(pid)
+        return
+    gone = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(descriptor, gone.set)
+    try:
+        await gone.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+async def _look_for_end(pid: int) -> None:
+    """Do the same where there is no pidfd (macOS, old kernels)."""
+    with contextlib.suppress(ProcessLookupError):
+        while True:
+            os.kill(pid, 0)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def serve(listening: socket.socket, controller: int) -> None:
+    """Serve workers until the controller ends or someone asks us to (SIGTERM)."""
+    registry = Registry()
+    workers: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = loop.create_task(Worker(registry, reader, writer).serve())
+        workers.add(task)
+        task.add_done_callback(workers.discard)
+
+    server = await asyncio.start_unix_server(accept, sock=listening, limit=_STREAM_LIMIT)
+    ended = asyncio.ensure_future(controller_gone(controller))
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, ended.cancel)
+    await asyncio.gather(ended, return_exceptions=True)
+    server.close()
+    for task in workers:
+        task.cancel()
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(registry.close(), _FAREWELL_SECONDS)
+
+
+def main() -> None:
+    """Run the broker."""
+    path, controller, descriptor = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    listening = socket.socket(fileno=descriptor)
+    try:
+        asyncio.run(serve(listening, controller))
+    finally:
+        for leftover in (path, path.with_suffix(".lock"), path.with_suffix(".log")):
+            leftover.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
+        # A thread may still wait for AWS; nobody waits for it.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry one data channel over websockets: connect, keep alive, reconnect after a cut.
+
+The only file that imports websockets. All decisions about messages are the protocol's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+import ssl
+import sys
+import traceback
+import typing as t
+import uuid
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, Event, State
+
+try:
+    from websockets.asyncio.client import ClientConnection, connect
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake
+except ImportError:
+    IMPORT_ERROR: str | None = traceback.format_exc()
+else:
+    IMPORT_ERROR = None
+
+_NOT_IDLE_SECONDS = 50
+"""A session counts as idle when no input comes, whatever its output; the shortest limit one can set is a minute."""
+
+_STALLED_SECONDS = 120
+
+_PING_SECONDS = 20
+_OPEN_SECONDS = 15
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_COLUMNS, _ROWS = 80, 24
+
+
+@dataclasses.dataclass(slots=True)
+class Traffic:
+    """What went over the sockets, in websocket payload bytes."""
+
+    bytes_up: int = 0
+    bytes_down: int = 0
+    reconnects: int = 0
+
+
+class Peer(t.Protocol):
+    """What a channel needs of the control plane."""
+
+    async def resume(self) -> str:
+        """Return a fresh token for the session; NodeUnreachable when it is gone."""
+
+    async def headers(self, url: str) -> dict[str, str]:
+        """Return what signs the opening request."""
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """Whom to trust."""
+
+
+class Channel:
+    """A data channel that outlives its sockets.
+
+    :param on_event: called with each event of the protocol, in order.
+    :param reconnect_seconds: how long a cut may last before the session is given up.
+    """
+
+    def __init__(self, url: str, token: str, peer: Peer, on_event: t.Callable[[Event], None], *, reconnect_seconds: float) -> None:
+        if IMPORT_ERROR is not None:
+            raise NodeUnreachable(
+                f"the Python library websockets is missing. Install it (pip install 'websockets>=15') for {sys.executable}."
+            )
+        self.protocol = DataChannelProtocol()
+        self.traffic = Traffic()
+        self._url = url
+        self._host = url.split("/")[2]
+        self._token = token
+        self._peer = peer
+        self._on_event = on_event
+        self._reconnect_seconds = reconnect_seconds
+        self._client_id = str(uuid.uuid4())
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._drained = asyncio.Condition()
+
+    def send(self, data: bytes) -> None:
+        """Pass input on; never waits. A writer of much looks at ``room`` first."""
+        self.protocol.send_input(data, self._loop.time())
+        self._wake.set()
+
+    async def room(self, limit: int) -> None:
+        """Wait until fewer than ``limit`` bytes of input are on their way."""
+        async with self._drained:
+            await self._drained.wait_for(lambda: self.protocol.backlog < limit or self._closed())
+
+    async def run(self) -> None:
+        """Serve the channel until it is closed; raise NodeUnreachable when it is lost."""
+        failed_since: float | None = None
+        while not self._closed():
+            try:
+                async with self._connect(await self._peer.headers(self._url)) as socket:
+                    failed_since = None
+                    await self._serve(socket)
+            except ssl.SSLCertVerificationError as error:
+                raise NodeUnreachable(
+                    f"the certificate of {self._host} is not trusted ({error.verify_message}). Set ca_bundle or AWS_CA_BUNDLE to"
+                    " the file with the certificate authority, of your proxy for instance."
+                ) from error
+            except (ConnectionClosed, InvalidHandshake, OSError, asyncio.TimeoutError) as error:
+                if self._closed():
+                    return
+                failed_since = failed_since or self._loop.time()
+                await self._pause(failed_since, error)
+                self._token = await self._peer.resume()
+                self.traffic.reconnects += 1
+
+    def _closed(self) -> bool:
+        return self.protocol.state is State.CLOSED
+
+    async def _pause(self, failed_since: float, error: Exception) -> None:
+        """Wait a little longer after each attempt, with jitter; give up when the time is over."""
+        lasted = self._loop.time() - failed_since
+        if lasted > self._reconnect_seconds:
+            raise NodeUnreachable(
+                f"the data channel to {self._host} could not be opened (again) within {self._reconnect_seconds:g} s"
+                f" ({type(error).__name__}: {error}). Check the network path and the proxy to that host."
+            ) from error
+        await asyncio.sleep(random.uniform(0.5, 1) * min(_LONGEST_PAUSE, max(_FIRST_PAUSE, lasted)))  # noqa: S311
+
+    def _connect(self, headers: dict[str, str]) -> connect:
+        return connect(
+            self._url,
+            ssl=self._peer.ssl_context if self._url.startswith("wss:") else None,
+            additional_headers=headers,
+            user_agent_header="fleet.ssm",
+            compression=None,
+            open_timeout=_OPEN_SECONDS,
+            close_timeout=1,
+            ping_interval=_PING_SECONDS,
+            ping_timeout=_PING_SECONDS,
+            max_size=1024 * 1024,
+        )
+
+    async def _serve(self, socket: ClientConnection) -> None:
+        await socket.send(payloads.open_channel(self._token, self._client_id))
+        self.protocol.socket_opened(self._loop.time())
+        self._wake.set()
+        tasks = [asyncio.ensure_future(work) for work in (self._read(socket), self._write(socket), self._stay_awake())]
+        try:
+            done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        async for data in socket:
+            frame = data.encode() if isinstance(data, str) else data
+            self.traffic.bytes_down += len(frame)
+            self.protocol.receive(frame, self._loop.time())
+            for event in self.protocol.events():
+                self._on_event(event)
+            self._wake.set()
+            if self._closed():
+                return
+        # A normal close without channel_closed: the service has no reason to, so it is a cut like any other.
+        raise ConnectionResetError("the service closed the socket")
+
+    async def _write(self, socket: ClientConnection) -> None:
+        while True:
+            self._wake.clear()
+            for frame in self.protocol.take_outgoing():
+                self.traffic.bytes_up += len(frame)
+                await socket.send(frame)
+            async with self._drained:
+                self._drained.notify_all()
+            await self._sleep_until(self.protocol.deadline())
+            if (deadline := self.protocol.deadline()) is not None and deadline <= self._loop.time():
+                self.protocol.resend(self._loop.time())
+
+    async def _sleep_until(self, deadline: float | None) -> None:
+        """Wait for something to send, or for the moment to resend."""
+        if self._wake.is_set():
+            return
+        alarm = None if deadline is None else self._loop.call_at(deadline, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    async def _stay_awake(self) -> None:
+        while True:
+            await asyncio.sleep(_NOT_IDLE_SECONDS)
+            if self.protocol.unacknowledged_for(self._loop.time()) > _STALLED_SECONDS:
+                raise NodeUnreachable(
+                    f"the node's agent has acknowledged nothing for {_STALLED_SECONDS} s although the service's socket is open;"
+                    " the node may be off or frozen"
+                )
+            self.protocol.send_size(_COLUMNS, _ROWS, self._loop.time())
+            self._wake.set()

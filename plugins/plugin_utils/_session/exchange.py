@@ -1,0 +1,160 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hold one request to a node while it is under way: what is sent for it, what came for it, how much may still go.
+
+The node program and we give each other credit, so that neither side has to keep more than about a megabyte of a stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import Segment
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
+    FileMissing,
+    NodeUnreachable,
+    SessionFailure,
+    TransferFailed,
+)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger, number
+
+WINDOW = 4 * 1024 * 1024
+"""Bytes of recipes the node has not worked off yet."""
+
+_CONFIRM_AFTER = 256 * 1024
+_CODE = struct.Struct(">I")
+
+
+class Result(t.NamedTuple):
+    """What came for a request. ``kind`` is STDOUT, STDERR or DATA with data, EXIT with a code, DONE with facts."""
+
+    kind: Kind
+    data: bytes = b""
+    code: int = 0
+    facts: dict[str, t.Any] | None = None
+
+
+class Exchange:
+    """One request.
+
+    :param send: puts a frame on its way.
+    """
+
+    def __init__(self, request: int, ledger: PieceLedger, send: t.Callable[[Frame], None]) -> None:
+        self.request = request
+        self._ledger = ledger
+        self._send = send
+        self._results: asyncio.Queue[Result | SessionFailure] = asyncio.Queue()
+        self._on_the_way = 0
+        self._credited = asyncio.Event()
+        self._unconfirmed = 0
+        self._ended = False
+
+    def open(self, kind: Kind, order: bytes, segments: t.Iterable[Segment] = (), *, last: bool = False) -> None:
+        """Send the frame that begins the request, with the beginning of its stream."""
+        recipe = self._ledger.recipe(segments)
+        self._on_the_way += len(recipe)
+        self._send(Frame(kind, self.request, number(len(order)) + order + recipe, last))
+
+    async def write(self, segments: t.Iterable[Segment], *, last: bool = False) -> bool:
+        """Send more of its stream once there is credit; False when the request ended meanwhile and takes no more."""
+        while self._on_the_way > WINDOW and not self._ended:
+            self._credited.clear()
+            await self._credited.wait()
+        if self._ended:
+            return False
+        recipe = self._ledger.recipe(segments)
+        self._on_the_way += len(recipe)
+        self._send(Frame(Kind.DATA, self.request, recipe, last))
+        return True
+
+    async def results(self) -> t.AsyncIterator[Result]:
+        """Yield what comes, the last one is EXIT or DONE; raise what the request failed of."""
+        while True:
+            result = await self._results.get()
+            if isinstance(result, SessionFailure):
+                raise result
+            yield result
+            if result.kind in (Kind.EXIT, Kind.DONE):
+                return
+            self._unconfirmed += len(result.data)
+            if self._unconfirmed >= _CONFIRM_AFTER:
+                self._send(Frame(Kind.CREDIT, self.request, str(self._unconfirmed).encode()))
+                self._unconfirmed = 0
+
+    def cancel(self) -> None:
+        """Have the node stop, unless it has ended."""
+        if not self._ended:
+            self._send(Frame(Kind.CANCEL, self.request))
+            self._end()
+
+    def fail(self, failure: SessionFailure) -> None:
+        """Let whoever waits for results raise this."""
+        if not self._ended:
+            self._results.put_nowait(failure)
+            self._end()
+
+    def take(self, frame: Frame) -> bool:
+        """Take a frame of the node; True when it was the last."""
+        handler = _HANDLERS.get(frame.kind)
+        if handler is not None and not self._ended:
+            handler(self, frame)
+        return self._ended
+
+    def _end(self) -> None:
+        self._ended = True
+        self._credited.set()
+
+    def _on_stream(self, frame: Frame) -> None:
+        self._results.put_nowait(Result(Kind(frame.kind), frame.body))
+
+    def _on_credit(self, frame: Frame) -> None:
+        self._on_the_way -= int(frame.body)
+        self._credited.set()
+
+    def _on_exit(self, frame: Frame) -> None:
+        self._results.put_nowait(Result(Kind.EXIT, code=_CODE.unpack(frame.body)[0]))
+        self._end()
+
+    def _on_result(self, frame: Frame) -> None:
+        code, length = _CODE.unpack_from(frame.body)[0], _CODE.unpack_from(frame.body, _CODE.size)[0]
+        output = frame.body[2 * _CODE.size :]
+        for kind, data in ((Kind.STDOUT, output[:length]), (Kind.STDERR, output[length:])):
+            if data:
+                self._results.put_nowait(Result(kind, data))
+        self._results.put_nowait(Result(Kind.EXIT, code=code))
+        self._end()
+
+    def _on_done(self, frame: Frame) -> None:
+        self._results.put_nowait(Result(Kind.DONE, facts=json.loads(frame.body)))
+        self._end()
+
+    def _on_fail(self, frame: Frame) -> None:
+        self.fail(failure_of(frame))
+
+
+def failure_of(frame: Frame) -> SessionFailure:
+    """Return what a FAIL frame tells."""
+    told = json.loads(frame.body)
+    if told["code"] == "PROTOCOL":
+        return NodeUnreachable(f"the program on the node stopped, as what it received made no sense: {told['message']}")
+    where = f" ({told['path']})" if told.get("path") else ""
+    kind = FileMissing if told["code"] == "ENOENT" else TransferFailed
+    return kind(f"{told['message']}{where}")
+
+
+_HANDLERS: dict[int, t.Callable[[Exchange, Frame], None]] = {
+    Kind.STDOUT: Exchange._on_stream,
+    Kind.STDERR: Exchange._on_stream,
+    Kind.DATA: Exchange._on_stream,
+    Kind.CREDIT: Exchange._on_credit,
+    Kind.EXIT: Exchange._on_exit,
+    Kind.RESULT: Exchange._on_result,
+    Kind.DONE: Exchange._on_done,
+    Kind.FAIL: Exchange._on_fail,
+}

@@ -1,0 +1,43 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong between a task and its node; every text is ready for the user.
+
+Pure. These cross the socket between broker and worker by class name; only ``connection/session.py`` makes Ansible's errors of them.
+"""
+
+from __future__ import annotations
+
+
+class SessionFailure(Exception):
+    """A task's request failed."""
+
+
+class NodeUnreachable(SessionFailure):
+    """There is no session, or it was lost; whether a command under way was carried out is not known."""
+
+
+class AccessRefused(NodeUnreachable):
+    """AWS does not accept the credentials or denies the action; trying again is of no use."""
+
+
+class ActionDenied(AccessRefused):
+    """AWS denies one action on one thing; another session document may be allowed."""
+
+
+class TransferFailed(SessionFailure):
+    """A file could not be moved."""
+
+
+class FileMissing(TransferFailed):
+    """The file to be moved does not exist."""
+
+
+class BrokerBroken(SessionFailure):
+    """Worker and broker do not understand each other: an error of ours."""
+
+
+BY_NAME: dict[str, type[SessionFailure]] = {
+    kind.__name__: kind
+    for kind in (SessionFailure, NodeUnreachable, AccessRefused, ActionDenied, TransferFailed, FileMissing, BrokerBroken)
+}

@@ -1,0 +1,102 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give requests to a managed node: run a command, put a file, get a file, over whichever session there is.
+
+A session is started with the first request and again with the first one after it was lost. A request is given to one session only
+and never again: whether a command was carried out before its session was lost cannot be known.
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import cutting
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, Result
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Figures, Session
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+
+_BLOCK = 32 * 1024
+
+
+class ManagedNode:
+    """A node across its sessions."""
+
+    def __init__(self, service: SessionService, settings: NodeSettings) -> None:
+        self._settings = settings
+        self._service = service
+        self._session: Session | None = None
+        self._past = Figures()
+
+    @property
+    def figures(self) -> Figures:
+        """Return what went on so far."""
+        return self._past if self._session is None else self._past + self._session.figures()
+
+    async def execute(self, command: str, stdin: bytes) -> t.AsyncIterator[Result]:
+        """Run a command by ``/bin/sh -c``; yield its output and last its exit code."""
+        session = self._usable_session()
+        exchange = session.exchange()
+        first, rest = stdin, b""
+        if len(stdin) > cutting.LARGEST_MODULE:
+            first, rest = stdin[:_BLOCK], stdin[_BLOCK:]
+        exchange.open(Kind.EXEC, command.encode(errors="surrogateescape"), cutting.cut(first), last=not rest)
+        try:
+            if rest:
+                await _write_all(session, exchange, rest)
+            async for result in exchange.results():
+                yield result
+        finally:
+            exchange.cancel()
+
+    async def put(self, path: str, size: int, sha256: str, blocks: t.AsyncIterator[bytes]) -> None:
+        """Write a file of ``size`` bytes; it appears under its name when it is whole and its digest right."""
+        session = self._usable_session()
+        exchange = session.exchange()
+        order = json.dumps({"path": path, "size": size, "sha256": sha256}).encode()
+        exchange.open(Kind.PUT, order, last=size == 0)
+        sent = 0
+        try:
+            async for block in blocks:
+                sent += len(block)
+                await session.room()
+                # A module that is not pipelined comes as a file: small files are cut as modules are.
+                segments = cutting.cut(block) if sent == size == len(block) else [cutting.Segment((block,), passing=True)]
+                if not await exchange.write(segments, last=sent == size):
+                    break
+            async for _result in exchange.results():
+                pass
+        finally:
+            exchange.cancel()
+
+    async def get(self, path: str) -> t.AsyncIterator[Result]:
+        """Read a file; yield its content and last its size and digest."""
+        exchange = self._usable_session().exchange()
+        exchange.open(Kind.GET, json.dumps({"path": path}).encode(), last=True)
+        try:
+            async for result in exchange.results():
+                yield result
+        finally:
+            exchange.cancel()
+
+    async def reset(self) -> None:
+        """End the session, if there is one; the next request starts another."""
+        if self._session is not None:
+            await self._session.end()
+
+    def _usable_session(self) -> Session:
+        if self._session is None or not self._session.usable:
+            self._past = self.figures
+            self._session = Session(self._service, self._settings)
+        return self._session
+
+
+async def _write_all(session: Session, exchange: Exchange, data: bytes) -> None:
+    for start in range(0, len(data), _BLOCK):
+        await session.room()
+        block = cutting.Segment((data[start : start + _BLOCK],), passing=True)
+        if not await exchange.write([block], last=start + _BLOCK >= len(data)):
+            return

@@ -1,0 +1,374 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client's side of a data channel as a state machine without I/O.
+
+Rule: whatever decides what is sent, resent, acknowledged or delivered lives here, and nothing here knows sockets or clocks;
+time comes in as a number of seconds. Use it as one uses h11: feed ``receive``, read ``events``, send ``take_outgoing()``.
+
+How a session begins depends on its document. Port and NonInteractiveCommands sessions shake hands, InteractiveCommands and
+Standard_Stream only when they are encrypted, and the client cannot know that beforehand. So input given early is sent at once
+(the program on the node then starts a second earlier) and kept: should the agent ask for a handshake after all, it has thrown
+that input away, and all of it is sent again when the handshake is complete.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages, payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.retransmission import RoundTripEstimate
+
+MAX_AHEAD = 10_000
+"""Messages kept that came before their turn."""
+
+WINDOW = 2 * 1024 * 1024
+"""Bytes of input in flight; over a pty at 50 ms round trip less than 1 MB halves the speed."""
+
+_RESEND_BURST = 64
+_MALFORMED_LIMIT = 100
+
+
+class State(enum.Enum):
+    """Where the session is."""
+
+    WAITING = "nothing was received yet"
+    HANDSHAKING = "the agent asked for a handshake"
+    OPEN = "input is passed on"
+    CLOSED = "the session is over"
+
+
+class Trigger(enum.Enum):
+    """What moves it."""
+
+    HANDSHAKE_REQUEST = enum.auto()
+    HANDSHAKE_COMPLETE = enum.auto()
+    OUTPUT = enum.auto()
+    CLOSE = enum.auto()
+
+
+TRANSITIONS: dict[tuple[State, Trigger], State] = {
+    (State.WAITING, Trigger.HANDSHAKE_REQUEST): State.HANDSHAKING,
+    (State.WAITING, Trigger.OUTPUT): State.OPEN,
+    (State.WAITING, Trigger.CLOSE): State.CLOSED,
+    # An error before the command starts is told as output in the middle of a handshake.
+    (State.HANDSHAKING, Trigger.OUTPUT): State.HANDSHAKING,
+    (State.HANDSHAKING, Trigger.HANDSHAKE_COMPLETE): State.OPEN,
+    (State.HANDSHAKING, Trigger.CLOSE): State.CLOSED,
+    (State.OPEN, Trigger.OUTPUT): State.OPEN,
+    (State.OPEN, Trigger.CLOSE): State.CLOSED,
+    (State.CLOSED, Trigger.CLOSE): State.CLOSED,
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Output:
+    """Bytes the session's program wrote, in order. ``payload_type`` is OUTPUT, STDERR, ERROR, EXIT_CODE or FLAG."""
+
+    payload_type: int
+    data: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class KeyRequested:
+    """The agent wants the session encrypted; answer with ``finish_handshake``."""
+
+    key_id: str
+    challenge: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HandshakeComplete:
+    """The agent is ready; ``customer_message`` is for the user, mostly empty."""
+
+    customer_message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Closed:
+    """The service closed the channel; ``reason`` is empty when the program just ended."""
+
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failed:
+    """The other side broke the protocol for good."""
+
+    reason: str
+
+
+Event = Output | KeyRequested | HandshakeComplete | Closed | Failed
+
+
+@dataclasses.dataclass(slots=True)
+class _Sent:
+    message: messages.Message
+    data: bytes
+    first: float
+    last: float
+    times: int = 1
+
+
+class DataChannelProtocol:
+    """One data channel, across all its sockets.
+
+    :param handshakes: the document always shakes hands, so nothing is sent before (Port, NonInteractiveCommands).
+    """
+
+    def __init__(self, *, handshakes: bool = False) -> None:
+        self.state = State.WAITING
+        self.round_trip = RoundTripEstimate()
+        self.paused = False
+        self.resent = 0
+        self._handshakes = handshakes
+        self._events: collections.deque[Event] = collections.deque()
+        self._outgoing: list[bytes] = []
+        self._pending: collections.deque[tuple[int, bytes]] = collections.deque()
+        self._pending_bytes = 0
+        self._early: list[bytes] = []
+        self._unacknowledged: collections.OrderedDict[int, _Sent] = collections.OrderedDict()
+        self._in_flight = 0
+        self._next_sent = 0
+        self._next_received = 0
+        self._ahead: dict[int, messages.Message] = {}
+        self._processed: list[payloads.ProcessedAction] = []
+        self._malformed = 0
+
+    # -- what the channel reads ---------------------------------------------------------------------------------------
+
+    def events(self) -> t.Iterator[Event]:
+        """Yield what has happened since the last call."""
+        while self._events:
+            yield self._events.popleft()
+
+    def take_outgoing(self) -> list[bytes]:
+        """Return the binary frames to be sent now, in order."""
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    @property
+    def backlog(self) -> int:
+        """Bytes of input not acknowledged yet: what a writer should look at before it gives more."""
+        return self._in_flight + self._pending_bytes
+
+    def deadline(self) -> float | None:
+        """Return when ``resend`` must be called next, None when nothing waits for an acknowledgement."""
+        if not self._unacknowledged or self.state is State.CLOSED:
+            return None
+        return next(iter(self._unacknowledged.values())).last + self.round_trip.timeout()
+
+    def unacknowledged_for(self, now: float) -> float:
+        """Return the seconds the oldest message has waited for its acknowledgement."""
+        return now - next(iter(self._unacknowledged.values())).first if self._unacknowledged else 0.0
+
+    # -- what the channel tells ---------------------------------------------------------------------------------------
+
+    def send_input(self, data: bytes, now: float) -> None:
+        """Pass bytes to the session's standard input, cut into messages."""
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.WAITING and not self._handshakes:
+            self._early.append(data)
+        self._queue(messages.PayloadType.OUTPUT, data)
+        self._fill_window(now)
+
+    def send_size(self, columns: int, rows: int, now: float) -> None:
+        """Tell a terminal size, which also resets the service's idle timer."""
+        if self.state is State.OPEN:
+            self._queue(messages.PayloadType.SIZE, payloads.window_size(columns, rows))
+            self._fill_window(now)
+
+    def finish_handshake(self, processed: payloads.ProcessedAction, now: float) -> None:
+        """Answer a KeyRequested, and with it the whole handshake request."""
+        self._respond([*self._processed, processed], now)
+
+    def socket_opened(self, now: float) -> None:
+        """A socket is there (again): whatever was not acknowledged goes out on it."""
+        self.paused = False
+        self._outgoing.clear()
+        for sent in self._unacknowledged.values():
+            self._repeat(sent, now)
+        self._fill_window(now)
+
+    def resend(self, now: float) -> None:
+        """Send again what is overdue, oldest first."""
+        if self.paused:
+            return
+        timeout = self.round_trip.timeout()
+        for count, sent in enumerate(self._unacknowledged.values()):
+            # What lies behind an overdue message may just wait for it; a burst of the oldest is enough.
+            if count == _RESEND_BURST or sent.last + timeout > now:
+                break
+            self._repeat(sent, now)
+
+    def receive(self, data: bytes, now: float) -> None:
+        """Take one binary websocket frame."""
+        try:
+            message = messages.decode(data)
+            handler = _HANDLERS.get(message.message_type)
+            if handler is not None:
+                handler(self, message, now)
+            self._malformed = 0
+        except messages.MalformedMessage as error:
+            # Not acknowledged, so a damaged message comes again; only when nothing else comes is the session given up.
+            self._malformed += 1
+            if self._malformed == _MALFORMED_LIMIT:
+                self._move(Trigger.CLOSE)
+                self._events.append(
+                    Failed(f"the service sent {_MALFORMED_LIMIT} unreadable messages in a row; the last one: {error}")
+                )
+
+    # -- sending ------------------------------------------------------------------------------------------------------
+
+    def _queue(self, payload_type: int, data: bytes) -> None:
+        for start in range(0, len(data), messages.MAX_PAYLOAD):
+            self._pending.append((payload_type, data[start : start + messages.MAX_PAYLOAD]))
+        self._pending_bytes += len(data)
+
+    def _may_send(self) -> bool:
+        if self.paused or self.state in (State.HANDSHAKING, State.CLOSED):
+            return False
+        return self.state is State.OPEN or not self._handshakes
+
+    def _fill_window(self, now: float) -> None:
+        while self._pending and self._in_flight < WINDOW and self._may_send():
+            payload_type, data = self._pending.popleft()
+            self._pending_bytes -= len(data)
+            self._transmit(payload_type, data, now)
+
+    def _transmit(self, payload_type: int, data: bytes, now: float) -> None:
+        number = self._next_sent
+        self._next_sent += 1
+        flags = messages.Flags.NONE if number else messages.Flags.SYN
+        message = messages.Message(messages.MessageType.INPUT.value, data, payload_type, number, flags)
+        encoded = messages.encode(message)
+        self._unacknowledged[number] = _Sent(message, encoded, now, now)
+        self._in_flight += len(data)
+        self._outgoing.append(encoded)
+
+    def _repeat(self, sent: _Sent, now: float) -> None:
+        sent.last = now
+        sent.times += 1
+        self.resent += 1
+        self._outgoing.append(sent.data)
+
+    # -- receiving ----------------------------------------------------------------------------------------------------
+
+    def _on_output(self, message: messages.Message, now: float) -> None:
+        if message.sequence_number < self._next_received:
+            # The agent resends a message for ever, and nothing behind it, when its acknowledgement was lost.
+            self._outgoing.append(messages.encode(payloads.acknowledge(message)))
+            return
+        if message.sequence_number > self._next_received:
+            if len(self._ahead) < MAX_AHEAD:
+                self._ahead[message.sequence_number] = message
+                self._outgoing.append(messages.encode(payloads.acknowledge(message)))
+            return
+        self._outgoing.append(messages.encode(payloads.acknowledge(message)))
+        following: messages.Message | None = message
+        while following is not None:
+            self._next_received += 1
+            self._deliver(following, now)
+            following = self._ahead.pop(self._next_received, None)
+
+    def _deliver(self, message: messages.Message, now: float) -> None:
+        special = _PAYLOAD_HANDLERS.get(message.payload_type)
+        if special is not None:
+            special(self, message.payload, now)
+            return
+        if self._move(Trigger.OUTPUT):
+            if self.state is State.OPEN:
+                self._early.clear()
+            self._events.append(Output(message.payload_type, message.payload))
+            self._fill_window(now)
+
+    def _on_acknowledge(self, message: messages.Message, now: float) -> None:
+        sent = self._unacknowledged.pop(payloads.acknowledged_sequence(message.payload), None)
+        if sent is None:
+            return
+        self._in_flight -= len(sent.message.payload)
+        if sent.times == 1:
+            self.round_trip.add(now - sent.last)
+        self._fill_window(now)
+
+    def _on_pause(self, _message: messages.Message, _now: float) -> None:
+        self.paused = True
+
+    def _on_start(self, _message: messages.Message, now: float) -> None:
+        self.paused = False
+        self._fill_window(now)
+
+    def _on_channel_closed(self, message: messages.Message, _now: float) -> None:
+        if self.state is not State.CLOSED:
+            self._move(Trigger.CLOSE)
+            self._events.append(Closed(payloads.closing_reason(message.payload)))
+
+    # -- handshake ----------------------------------------------------------------------------------------------------
+
+    def _on_handshake_request(self, payload: bytes, now: float) -> None:
+        # A second answer blocks the agent's reader for good, so a second question is not answered.
+        if not self._move(Trigger.HANDSHAKE_REQUEST):
+            return
+        if self._early:
+            # The part of it that was not sent yet: it is sent with all the rest when the handshake is complete.
+            self._pending.clear()
+            self._pending_bytes = 0
+        self._processed = []
+        key: KeyRequested | None = None
+        for action in payloads.requested_actions(payload):
+            if action.action_type == "SessionType":
+                self._processed.append(payloads.ProcessedAction(action.action_type, payloads.ACTION_SUCCESS))
+            elif action.action_type == "KMSEncryption":
+                key = KeyRequested(str(action.parameters.get("KMSKeyId", "")), str(action.parameters.get("Challenge", "")))
+            else:
+                self._processed.append(
+                    payloads.ProcessedAction(
+                        action.action_type, payloads.ACTION_UNSUPPORTED, error=f"Unsupported action {action.action_type}"
+                    )
+                )
+        if key is None:
+            self._respond(self._processed, now)
+        else:
+            self._events.append(key)
+
+    def _respond(self, processed: t.Sequence[payloads.ProcessedAction], now: float) -> None:
+        # The only input that may pass while shaking hands; it comes after all early input, which the agent throws away first.
+        self._transmit(messages.PayloadType.HANDSHAKE_RESPONSE, payloads.handshake_response(processed), now)
+
+    def _on_handshake_complete(self, payload: bytes, now: float) -> None:
+        message = payloads.customer_message(payload)
+        if not self._move(Trigger.HANDSHAKE_COMPLETE):
+            return
+        given_meanwhile, self._pending, self._pending_bytes = self._pending, collections.deque(), 0
+        for data in self._early:
+            self._queue(messages.PayloadType.OUTPUT, data)
+        self._early.clear()
+        self._pending.extend(given_meanwhile)
+        self._pending_bytes += sum(len(data) for _type, data in given_meanwhile)
+        self._events.append(HandshakeComplete(message))
+        self._fill_window(now)
+
+    def _move(self, trigger: Trigger) -> bool:
+        following = TRANSITIONS.get((self.state, trigger))
+        if following is None:
+            return False
+        self.state = following
+        return True
+
+
+_HANDLERS: dict[str, t.Callable[[DataChannelProtocol, messages.Message, float], None]] = {
+    messages.MessageType.OUTPUT.value: DataChannelProtocol._on_output,
+    messages.MessageType.ACKNOWLEDGE.value: DataChannelProtocol._on_acknowledge,
+    messages.MessageType.PAUSE.value: DataChannelProtocol._on_pause,
+    messages.MessageType.START.value: DataChannelProtocol._on_start,
+    messages.MessageType.CHANNEL_CLOSED.value: DataChannelProtocol._on_channel_closed,
+}
+
+_PAYLOAD_HANDLERS: dict[int, t.Callable[[DataChannelProtocol, bytes, float], None]] = {
+    messages.PayloadType.HANDSHAKE_REQUEST: DataChannelProtocol._on_handshake_request,
+    messages.PayloadType.HANDSHAKE_COMPLETE: DataChannelProtocol._on_handshake_complete,
+}

@@ -1,0 +1,47 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Know all nodes of a controller run, each under the settings it is reached with."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings, read
+
+
+class Registry:
+    """Nodes and the session services they share."""
+
+    def __init__(self) -> None:
+        self._services: dict[AwsOptions, SessionService] = {}
+        self._nodes: dict[tuple[AwsOptions, NodeSettings], ManagedNode] = {}
+
+    def node(self, described: dict[str, t.Any]) -> ManagedNode:
+        """Return the node that a request describes."""
+        aws, settings = read(described)
+        key = (aws, settings)
+        if key not in self._nodes:
+            if aws not in self._services:
+                self._services[aws] = SessionService(aws)
+            self._nodes[key] = ManagedNode(self._services[aws], settings)
+        return self._nodes[key]
+
+    def figures(self) -> dict[str, dict[str, int]]:
+        """Return what went on, by node id."""
+        table: dict[str, dict[str, int]] = {}
+        for (_aws, settings), node in self._nodes.items():
+            mine = dataclasses.asdict(node.figures)
+            table[settings.target] = {name: table.get(settings.target, {}).get(name, 0) + count for name, count in mine.items()}
+        return table
+
+    async def close(self) -> None:
+        """Terminate every session."""
+        await asyncio.gather(*(node.reset() for node in self._nodes.values()), return_exceptions=True)
+        for service in self._services.values():
+            service.close()

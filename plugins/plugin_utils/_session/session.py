@@ -1,0 +1,301 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run one session to a managed node, from StartSession to its end, with the node program in it.
+
+Requests are sent before the node has said anything: its agent holds back the first output of every session for a second, while
+input arrives at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import operator
+import struct
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap, frames
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
+    ActionDenied,
+    NodeUnreachable,
+    SessionFailure,
+)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
+    Closed,
+    Event,
+    Failed,
+    HandshakeComplete,
+    KeyRequested,
+    Output,
+)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import (
+    INTERACTIVE_DOCUMENT,
+    SessionService,
+    Started,
+)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+
+_CHANNEL_AHEAD = 2 * 1024 * 1024
+"""Bytes given to the channel before the node has acknowledged them."""
+
+_MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, struct.error)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Figures:
+    """What went on with a node in this run; bytes are those of websocket payloads."""
+
+    sessions: int = 0
+    requests: int = 0
+    reconnects: int = 0
+    bytes_up: int = 0
+    bytes_down: int = 0
+    bytes_saved: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        """Return the sum."""
+        return Figures(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
+
+
+class _Peer:
+    """The session service as one session's channel sees it."""
+
+    def __init__(self, service: SessionService, session_id: str, target: str) -> None:
+        self._service = service
+        self._session_id = session_id
+        self._target = target
+        self.ssl_context = service.ssl_context
+
+    async def resume(self) -> str:
+        return await self._service.resume(self._session_id, self._target)
+
+    async def headers(self, url: str) -> dict[str, str]:
+        return await self._service.headers(url)
+
+
+class Session:
+    """One session, from StartSession to its end."""
+
+    def __init__(self, service: SessionService, settings: NodeSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._decoder = frames.Decoder()
+        self._ledger = PieceLedger()
+        self._exchanges: dict[int, Exchange] = {}
+        self._requests = 0
+        self._waiting: list[frames.Frame] = []
+        self._program_sent = False
+        self._greeting: dict[str, t.Any] | None = None
+        self._starting: asyncio.Future[Started] | None = None
+        self._channel: Channel | None = None
+        self._failure: SessionFailure | None = None
+        self._task = asyncio.ensure_future(self._run())
+
+    @property
+    def usable(self) -> bool:
+        """Whether new requests may be given to it."""
+        return self._failure is None
+
+    def exchange(self) -> Exchange:
+        """Begin a request."""
+        self._requests += 1
+        exchange = Exchange(self._requests, self._ledger, self._send)
+        if self._failure is not None:
+            exchange.fail(self._failure)
+        else:
+            self._exchanges[exchange.request] = exchange
+        return exchange
+
+    def figures(self) -> Figures:
+        """Return what this session has done so far."""
+        if self._channel is None:
+            return Figures(requests=self._requests)
+        traffic = self._channel.traffic
+        return Figures(1, self._requests, traffic.reconnects, traffic.bytes_up, traffic.bytes_down, self._ledger.saved)
+
+    async def room(self) -> None:
+        """Wait until the channel takes more."""
+        if self._channel is not None:
+            await self._channel.room(_CHANNEL_AHEAD)
+
+    async def end(self) -> None:
+        """Terminate the session."""
+        self._fail(NodeUnreachable(f"the session to {self._settings.target} was ended"))
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    # -- the session's life -------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        try:
+            await self._start()
+            greeted = asyncio.get_running_loop().call_later(self._settings.connection_timeout, self._check_greeting)
+            try:
+                await self._open_channel().run()
+            finally:
+                greeted.cancel()
+            self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
+        except SessionFailure as failure:
+            self._fail(failure)
+        finally:
+            await self._clean_up()
+
+    async def _start(self) -> None:
+        """Start with the document made for it; where that is denied, with the account's default one."""
+        command = bootstrap.session_command(self._settings.pythons)
+        try:
+            await self._start_with(INTERACTIVE_DOCUMENT, {"command": [command]})
+            self._program_sent = True
+        except ActionDenied as denied:
+            try:
+                await self._start_with(None, {})
+            except ActionDenied as also_denied:
+                raise ActionDenied(f"{denied} The account's default session document is denied too: {also_denied}") from also_denied
+
+    async def _start_with(self, document: str | None, parameters: dict[str, list[str]]) -> None:
+        settings = self._settings
+        self._starting = asyncio.ensure_future(self._service.start(settings.target, document, parameters, settings.reason))
+        # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
+        await asyncio.shield(self._starting)
+
+    def _open_channel(self) -> Channel:
+        if self._starting is None:
+            raise NodeUnreachable("no session was started")
+        started = self._starting.result()
+        peer = _Peer(self._service, started.session_id, self._settings.target)
+        self._channel = Channel(
+            started.stream_url, started.token, peer, self._on_event, reconnect_seconds=self._settings.reconnect_timeout
+        )
+        if self._program_sent:
+            self._send_program()
+        else:
+            # The default document gives a shell: the command is typed, and the program sent when it says that it reads.
+            self._channel.send(bootstrap.session_command(self._settings.pythons, announce=True).encode() + b"\n")
+        return self._channel
+
+    def _send_program(self) -> None:
+        if self._channel is None:
+            return
+        self._channel.send(bootstrap.program_text())
+        self._program_sent = True
+        waiting, self._waiting = self._waiting, []
+        for frame in waiting:
+            self._send(frame)
+
+    async def _clean_up(self) -> None:
+        """Terminate what was started."""
+        if self._starting is None:
+            return
+        try:
+            started = await self._starting
+            await self._service.terminate(started.session_id, self._settings.target)
+        except SessionFailure:
+            # It never began, or is gone already: either way there is nothing left to end.
+            return
+
+    def _check_greeting(self) -> None:
+        if self._greeting is None:
+            self._fail(
+                NodeUnreachable(
+                    f"the program sent to {self._settings.target} did not answer within {self._settings.connection_timeout:g} s"
+                    f" (connection_timeout){self._noise()}"
+                )
+            )
+
+    def _noise(self) -> str:
+        """Return what the session printed instead of frames."""
+        text = self._decoder.noise.decode(errors="replace").strip()
+        return f". The session printed: {text[-500:]}" if text else ""
+
+    def _fail(self, failure: SessionFailure) -> None:
+        """Give up the session; every request under way fails for that reason."""
+        if self._failure is not None:
+            return
+        self._failure = failure
+        for exchange in self._exchanges.values():
+            exchange.fail(failure)
+        self._exchanges.clear()
+        if self._task is not asyncio.current_task():
+            self._task.cancel()
+
+    # -- what goes and comes ------------------------------------------------------------------------------------------
+
+    def _send(self, frame: frames.Frame) -> None:
+        if self._failure is not None:
+            return
+        if self._channel is None or not self._program_sent:
+            self._waiting.append(frame)
+            return
+        self._channel.send(frames.encode(frame, armoured=self._greeting is None))
+
+    def _on_event(self, event: Event) -> None:
+        _EVENTS[type(event)](self, event)
+
+    def _on_output(self, event: Output) -> None:
+        if event.payload_type != PayloadType.OUTPUT:
+            # The agent tells what it could not do (start a shell, become the user) on another stream.
+            self._decoder.noise += event.data
+            return
+        try:
+            for found in self._decoder.feed(event.data):
+                if isinstance(found, frames.Remark):
+                    self._on_remark(found)
+                else:
+                    self._on_frame(found)
+        except _MALFORMED as error:
+            self._fail(
+                NodeUnreachable(f"{self._settings.target} sent what its program never sends ({error}); the session was given up")
+            )
+
+    def _on_remark(self, remark: frames.Remark) -> None:
+        if remark.name == bootstrap.READY and not self._program_sent:
+            self._send_program()
+        elif remark.name == bootstrap.PYTHON_MISSING and self._greeting is None:
+            self._fail(
+                NodeUnreachable(
+                    f"{self._settings.target} has no Python 3.6 or newer (looked for {', '.join(self._settings.pythons)}). Name the"
+                    " one it has in ansible_ssm_pythons, or install one, for instance with Run Command: aws ssm send-command"
+                    f" --instance-ids {self._settings.target} --document-name AWS-RunShellScript"
+                    " --parameters commands='apt-get install -y python3'"
+                )
+            )
+
+    def _on_frame(self, frame: frames.Frame) -> None:
+        if frame.kind == frames.Kind.HELLO:
+            self._greeting = json.loads(frame.body)
+        elif frame.request == 0:
+            raise NodeUnreachable(str(failure_of(frame)))
+        elif (exchange := self._exchanges.get(frame.request)) is not None and exchange.take(frame):
+            del self._exchanges[frame.request]
+
+    def _on_closed(self, event: Closed) -> None:
+        reason = f": {event.reason.strip()}" if event.reason.strip() else ""
+        self._fail(NodeUnreachable(f"the session to {self._settings.target} was closed{reason}{self._noise()}"))
+
+    def _on_failed(self, event: Failed) -> None:
+        self._fail(NodeUnreachable(event.reason))
+
+    def _on_key_requested(self, event: KeyRequested) -> None:
+        self._fail(
+            NodeUnreachable(
+                f"the account's Session Manager preferences ask for encryption with the KMS key {event.key_id}, which this version"
+                " of fleet.ssm cannot do"
+            )
+        )
+
+    def _ignore(self, _event: Event) -> None:
+        """Do nothing."""
+
+
+_EVENTS: dict[type, t.Callable[[Session, t.Any], None]] = {
+    Output: Session._on_output,
+    Closed: Session._on_closed,
+    Failed: Session._on_failed,
+    KeyRequested: Session._on_key_requested,
+    HandshakeComplete: Session._ignore,
+}

@@ -1,0 +1,137 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start, resume and terminate sessions: Systems Manager's control plane, as far as a session needs it.
+
+botocore blocks, so each call runs in a thread. The sentences for what a session can die of before it lives are here too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import functools
+import ssl
+import threading
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.module_utils._aws import failures as aws_failures
+from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import AccessRefused, ActionDenied, NodeUnreachable
+
+INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
+
+_THREADS = 16
+
+_FAILURES: dict[aws_failures.FailureKind, type[NodeUnreachable]] = {
+    aws_failures.FailureKind.DENIED: ActionDenied,
+    aws_failures.FailureKind.EXPIRED: AccessRefused,
+    aws_failures.FailureKind.CREDENTIALS: AccessRefused,
+    aws_failures.FailureKind.REGION: AccessRefused,
+    aws_failures.FailureKind.SETUP: AccessRefused,
+}
+
+_SENTENCES = {
+    "TargetNotConnected": (
+        "{target} is not connected to Systems Manager in {region}. Check that id and region are right, that the node runs and its"
+        " agent is Online (aws ssm get-connection-status --target {target}); a hybrid node (mi-) needs the advanced-instances tier"
+        " for sessions. AWS said: {message}"
+    ),
+    "InvalidInstanceId": "{target} is no managed node of this account in {region}. AWS said: {message}",
+    "InvalidDocument": "the session document {document} does not exist or has another type than Session. AWS said: {message}",
+    "DoesNotExistException": "the session to {target} does not exist any more. AWS said: {message}",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Started:
+    """What StartSession gives."""
+
+    session_id: str
+    token: str
+    stream_url: str
+
+
+class SessionService:
+    """The sessions of one identity in one region; shared by all its nodes."""
+
+    def __init__(self, options: AwsOptions) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._session: sessions.AwsSession | None = None
+        self._ssl_context: ssl.SSLContext | None = None
+        self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
+        self.calls: dict[str, int] = {}
+
+    async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
+        """Start a session; without a document it is the account's default one."""
+        request: dict[str, t.Any] = {"Target": target, "Reason": reason}
+        if document is not None:
+            request |= {"DocumentName": document, "Parameters": parameters}
+        answer = await self._call("start_session", request, target=target, document=document or "SSM-SessionManagerRunShell")
+        return Started(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"])
+
+    async def resume(self, session_id: str, target: str) -> str:
+        """Return a fresh token for a session whose socket was cut."""
+        token = (await self._call("resume_session", {"SessionId": session_id}, target=target)).get("TokenValue")
+        if not token:
+            raise NodeUnreachable(f"the session {session_id} to {target} has ended while its socket was cut")
+        return str(token)
+
+    async def terminate(self, session_id: str, target: str) -> None:
+        """End a session."""
+        await self._call("terminate_session", {"SessionId": session_id}, target=target)
+
+    async def headers(self, url: str) -> dict[str, str]:
+        """Return what signs the opening request of a data channel, as session-manager-plugin does since 1.2.688."""
+        work = functools.partial(self._blocking_headers, url.replace("wss:", "https:", 1))
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _blocking_headers(self, url: str) -> dict[str, str]:
+        try:
+            return self._aws().signed_headers(url, "ssmmessages")
+        except aws_failures.AwsFailure as error:
+            raise _node_failure(error, {}, "") from error
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext:
+        """Trust what botocore trusts."""
+        if self._ssl_context is None:
+            self._ssl_context = ssl.create_default_context(cafile=self._aws().ca_bundle)
+        return self._ssl_context
+
+    def close(self) -> None:
+        """Let no thread keep the process from ending."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _aws(self) -> sessions.AwsSession:
+        with self._lock:
+            if self._session is None:
+                self._session = sessions.open_session(self._options)
+                self._session.client("ssm")
+            return self._session
+
+    async def _call(self, operation: str, request: dict[str, t.Any], **about: str) -> dict[str, t.Any]:
+        work = functools.partial(self._blocking_call, operation, request, about)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _blocking_call(self, operation: str, request: dict[str, t.Any], about: dict[str, str]) -> dict[str, t.Any]:
+        try:
+            aws = self._aws()
+            self.calls[operation] = self.calls.get(operation, 0) + 1
+            with sessions.explained("ssm", aws.region, resource=about.get("document", "")):
+                answer: dict[str, t.Any] = getattr(aws.client("ssm"), operation)(**request)
+            return answer
+        except aws_failures.AwsFailure as error:
+            raise _node_failure(error, about, self._session.region if self._session else "") from error
+
+
+def _node_failure(error: aws_failures.AwsFailure, about: dict[str, str], region: str) -> NodeUnreachable:
+    """Say it in a session's words where the error is about the session."""
+    sentence = _SENTENCES.get(error.code)
+    if sentence is not None:
+        cause = str(error.__cause__ or error)
+        return NodeUnreachable(sentence.format(**{"document": "", **about}, region=region, message=cause.split("): ")[-1]))
+    return _FAILURES.get(error.kind, NodeUnreachable)(str(error))

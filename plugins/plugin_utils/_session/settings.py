@@ -1,0 +1,41 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say how a node is reached: what a worker tells the broker with each request.
+
+Pure, and imported by forked workers: nothing of websockets or botocore is behind it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeSettings:
+    """What a session to a node is made with; equal settings share a session.
+
+    :param pythons: interpreters to try on the node, in order.
+    :param connection_timeout: seconds from the first request to the program's greeting.
+    :param reconnect_timeout: seconds a cut may last.
+    """
+
+    target: str
+    reason: str
+    pythons: tuple[str, ...]
+    connection_timeout: float
+    reconnect_timeout: float
+
+
+def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:
+    """Return both as JSON can hold them."""
+    return {"aws": aws.to_mapping(), "settings": dataclasses.asdict(settings)}
+
+
+def read(described: dict[str, t.Any]) -> tuple[AwsOptions, NodeSettings]:
+    """Return what ``describe`` was given."""
+    settings = described["settings"]
+    return AwsOptions.from_mapping(described["aws"]), NodeSettings(**{**settings, "pythons": tuple(settings["pythons"])})
