@@ -76,6 +76,11 @@ def read_number(data: bytes, at: int) -> "t.Tuple[int, int]":
         shift += 7
 
 
+def encoded(path: str) -> bytes:
+    """Return a path as the controller means it, whatever this system's locale is."""
+    return path.encode("utf-8", "surrogateescape")
+
+
 def armour(kind: int, request: int, body: bytes, flags: int = 0) -> bytes:
     """Return a frame to the controller as one line."""
     if len(body) > 64:
@@ -203,6 +208,8 @@ class Request:
         code = errno.errorcode.get(getattr(error, "errno", None) or 0, "")
         message = getattr(error, "strerror", None) or str(error)
         path = getattr(error, "filename", None)
+        if isinstance(path, bytes):
+            path = path.decode("utf-8", "surrogateescape")
         self.send(FAIL, json.dumps({"code": code, "message": message, "path": path}).encode())
         self.end()
 
@@ -370,7 +377,7 @@ class Reception(Request):
 
     def __init__(self, program: "Program", number: int, order: "t.Dict[str, t.Any]") -> None:
         super().__init__(program, number)
-        self.target = os.path.realpath(os.fsencode(order["path"]))
+        self.target = os.path.realpath(encoded(order["path"]))
         self.digest = hashlib.sha256()
         self.expected = order.get("sha256")
         self.size = 0
@@ -407,7 +414,7 @@ class Reception(Request):
             raise OSError(
                 errno.ENOSPC,
                 "No space left on device (%d bytes needed, %d free)" % (self.announced, free),
-                os.fsdecode(self.target),
+                self.target,
             )
 
     def data(self, recipe: bytes, last: bool) -> None:
@@ -425,7 +432,7 @@ class Reception(Request):
                 self.credit()
         except OSError as error:
             self.discard()
-            self.fail(OSError(error.errno, error.strerror, os.fsdecode(self.target)))
+            self.fail(OSError(error.errno, error.strerror, self.target))
 
     def finish(self) -> None:
         """Give the file its mode and name."""
@@ -467,7 +474,7 @@ class Delivery(Request):
         self.digest = hashlib.sha256()
         self.size = 0
         # Opening a named pipe would wait for its writer, and everything else with it.
-        self.file = os.open(os.fsencode(order["path"]), os.O_RDONLY | os.O_NONBLOCK)
+        self.file = os.open(encoded(order["path"]), os.O_RDONLY | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(self.file).st_mode):
             os.close(self.file)
             raise OSError(errno.EINVAL, "Not a regular file", order["path"])
