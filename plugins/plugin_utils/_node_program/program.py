@@ -391,8 +391,12 @@ class Reception(Request):
         else:
             folder, name = os.path.split(self.target)
             unique = binascii.hexlify(os.urandom(8))
-            self.temporary = os.path.join(folder, b".ansible-" + name[:64] + b"." + unique)
-            self.file = os.open(self.temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            temporary = os.path.join(folder, b".ansible-" + name[:64] + b"." + unique)
+            try:
+                self.file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self.target) from error
+            self.temporary = temporary
         self.announced = int(order.get("size") or 0)
         self.check_room()
 
