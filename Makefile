@@ -1,11 +1,14 @@
 # make demo, make test: everything a newcomer needs. Any python3 from 3.10 on will do.
 #
-#   make demo    three machines, no SSH, no AWS account
-#   make test    unit and integration tests
-#   make lint    ruff, mypy, ansible-lint, documentation and changelog checks
-#   make sanity  ansible-test sanity
-#   make bench   the same playbook over this collection, ssh and amazon.aws.aws_ssm
-#   make clean   remove everything the above made
+#   make demo      three machines and no SSH, no S3 bucket, no AWS account
+#   make test      unit and integration tests
+#   make coverage  the same, with a table of the lines they run
+#   make bench     one playbook over this collection, ssh and amazon.aws.aws_ssm
+#   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
+#   make sanity    ansible-test sanity
+#   make docs      the documentation as HTML, in docs/build
+#   make build     the collection as it is published, in .cache/build
+#   make clean     remove everything the above made
 #
 # Another ansible-core:  make test python=python3.12 core='ansible-core==2.21.*' venv=.venv-2.21
 
@@ -14,8 +17,50 @@ core ?= ansible-core
 venv ?= .venv
 bin := $(venv)/bin
 
+demo: $(venv)/demo
+	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python -m tests.demo
+
 test: $(venv)/test
 	$(bin)/pytest
+
+coverage: $(venv)/test
+	$(bin)/python -m tests.coverage
+
+bench: $(venv)/bench
+	$(bin)/python -m tests.benchmark
+
+lint: $(venv)/lint
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy plugins tests
+	$(bin)/ansible-lint --offline
+	$(bin)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
+	$(bin)/antsibull-changelog lint
+	$(bin)/reuse lint --quiet
+
+# ansible-test makes virtual environments of its own below HOME. It would load pip's installer from a server; ensurepip has one too.
+sanity: $(venv)/test
+	mkdir -p .cache/home/.ansible/test/cache
+	for name in $$($(bin)/python -m tests.sanity.pip_installer); do \
+	    printf 'import ensurepip\nensurepip.bootstrap(default_pip=True)\n' > .cache/home/.ansible/test/cache/$$name; done
+	HOME="$(CURDIR)/.cache/home" PATH="$(CURDIR)/$(bin):/usr/bin:/bin" \
+	    ANSIBLE_TEST_CONTENT_ROOT="$$($(bin)/python tests/link.py)" \
+	    $(bin)/ansible-test sanity --local --python "$$($(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+
+docs: $(venv)/lint
+	$(bin)/python -m tests.documentation
+
+build: $(venv)/test
+	rm -rf .cache/build
+	mkdir -p .cache/build/source
+	git archive HEAD | tar -x -C .cache/build/source
+	$(bin)/ansible-galaxy collection build --output-path .cache/build .cache/build/source
+
+clean:
+	test ! -x $(bin)/python || $(bin)/python -m tests.emulator down
+	rm -rf .venv .venv-* .demo .cache .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible docs/build
+	rm -rf tests/output tests/integration/inventory
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirements.txt
 	test -x $(bin)/python || $(python) -m venv $(venv)
@@ -23,5 +68,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: test
+.PHONY: demo test coverage bench lint sanity docs build clean
 .PRECIOUS: $(venv)/%

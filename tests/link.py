@@ -1,3 +1,6 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Make this clone importable as ansible_collections.<namespace>.<name>, whatever its folder is called.
 
 ansible-core looks for collections on sys.path, so one symbolic link in the virtual environment's site-packages is enough
@@ -25,4 +28,4 @@ def link_clone() -> pathlib.Path:
 
 
 if __name__ == "__main__":
-    link_clone()
+    print(link_clone())
