@@ -103,6 +103,7 @@ options:
       - section: fleet_ssm
         key: pipelining
 extends_documentation_fragment:
+  - fleet.ssm.aws
   - fleet.ssm.aws.connection
 """
 

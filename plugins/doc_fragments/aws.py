@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import typing as t
 
-import yaml
+class ModuleDocFragment:
+    """The fragment fleet.ssm.aws, and what a plugin extends besides: fleet.ssm.aws.plugins or fleet.ssm.aws.connection."""
 
-_TEXT = r"""
+    DOCUMENTATION = r"""
 options:
   profile:
     description:
@@ -59,31 +59,117 @@ options:
     type: str
 requirements:
   - botocore >= 1.38.23 (comes with boto3)
-"""
-
-
-def _with_sources(variables: bool) -> str:
-    """Add to each option its environment variable, and for the connection its Ansible variable."""
-    document: dict[str, t.Any] = yaml.safe_load(_TEXT)
-    for name, option in document["options"].items():
-        option["env"] = [{"name": f"FLEET_SSM_{name.upper()}"}]
-        if variables:
-            option["vars"] = [{"name": f"ansible_ssm_{name}"}]
-    return str(yaml.safe_dump(document, sort_keys=False))
-
-
-class ModuleDocFragment:
-    """Fragments fleet.ssm.aws (modules), fleet.ssm.aws.plugins and fleet.ssm.aws.connection."""
-
-    # A module has no env: key in its documentation, but reads the same variables.
-    DOCUMENTATION = (
-        _TEXT
-        + r"""
 notes:
   - Each AWS option can also be given by an environment variable, E(FLEET_SSM_PROFILE) for O(profile) and so on.
 """
-    )
 
-    PLUGINS = _with_sources(variables=False)
+    # Only what the options above have besides in an inventory plugin or a lookup.
+    PLUGINS = r"""
+options:
+  profile:
+    env:
+      - name: FLEET_SSM_PROFILE
+  region:
+    env:
+      - name: FLEET_SSM_REGION
+  endpoint_url:
+    env:
+      - name: FLEET_SSM_ENDPOINT_URL
+  ca_bundle:
+    env:
+      - name: FLEET_SSM_CA_BUNDLE
+  access_key:
+    env:
+      - name: FLEET_SSM_ACCESS_KEY
+  secret_key:
+    env:
+      - name: FLEET_SSM_SECRET_KEY
+  session_token:
+    env:
+      - name: FLEET_SSM_SESSION_TOKEN
+  assume_role_arn:
+    env:
+      - name: FLEET_SSM_ASSUME_ROLE_ARN
+  external_id:
+    env:
+      - name: FLEET_SSM_EXTERNAL_ID
+  role_session_name:
+    env:
+      - name: FLEET_SSM_ROLE_SESSION_NAME
+"""
 
-    CONNECTION = _with_sources(variables=True)
+    # The same for the connection. Keys have no ini: ansible.cfg is for everybody to read.
+    CONNECTION = r"""
+options:
+  profile:
+    vars:
+      - name: ansible_ssm_profile
+    env:
+      - name: FLEET_SSM_PROFILE
+    ini:
+      - section: fleet_ssm
+        key: profile
+  region:
+    vars:
+      - name: ansible_ssm_region
+    env:
+      - name: FLEET_SSM_REGION
+    ini:
+      - section: fleet_ssm
+        key: region
+  endpoint_url:
+    vars:
+      - name: ansible_ssm_endpoint_url
+    env:
+      - name: FLEET_SSM_ENDPOINT_URL
+    ini:
+      - section: fleet_ssm
+        key: endpoint_url
+  ca_bundle:
+    vars:
+      - name: ansible_ssm_ca_bundle
+    env:
+      - name: FLEET_SSM_CA_BUNDLE
+    ini:
+      - section: fleet_ssm
+        key: ca_bundle
+  access_key:
+    vars:
+      - name: ansible_ssm_access_key
+    env:
+      - name: FLEET_SSM_ACCESS_KEY
+  secret_key:
+    vars:
+      - name: ansible_ssm_secret_key
+    env:
+      - name: FLEET_SSM_SECRET_KEY
+  session_token:
+    vars:
+      - name: ansible_ssm_session_token
+    env:
+      - name: FLEET_SSM_SESSION_TOKEN
+  assume_role_arn:
+    vars:
+      - name: ansible_ssm_assume_role_arn
+    env:
+      - name: FLEET_SSM_ASSUME_ROLE_ARN
+    ini:
+      - section: fleet_ssm
+        key: assume_role_arn
+  external_id:
+    vars:
+      - name: ansible_ssm_external_id
+    env:
+      - name: FLEET_SSM_EXTERNAL_ID
+    ini:
+      - section: fleet_ssm
+        key: external_id
+  role_session_name:
+    vars:
+      - name: ansible_ssm_role_session_name
+    env:
+      - name: FLEET_SSM_ROLE_SESSION_NAME
+    ini:
+      - section: fleet_ssm
+        key: role_session_name
+"""
