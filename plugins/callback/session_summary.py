@@ -18,6 +18,16 @@ description:
     sessions opened, the requests (commands and file transfers), reconnects after a cut, the bytes sent and received over the
     websockets, and the bytes that were not sent as the node had them already.
   - Prints nothing when the run used no session.
+options:
+  json_file:
+    description:
+      - Also write the figures as JSON to this file, for another program to read.
+    type: path
+    env:
+      - name: FLEET_SSM_SUMMARY_FILE
+    ini:
+      - section: callback_session_summary
+        key: json_file
 requirements:
   - enabled with C(callbacks_enabled = fleet.ssm.session_summary) in the section C([defaults]) of C(ansible.cfg), or with
     E(ANSIBLE_CALLBACKS_ENABLED)
@@ -30,7 +40,9 @@ EXAMPLES = r"""
 # callbacks_enabled = fleet.ssm.session_summary
 """
 
+import json
 import os
+import pathlib
 import time
 import typing as t
 
@@ -60,6 +72,19 @@ class CallbackModule(CallbackBase):
         """Start the clock."""
         super().__init__(*args, **kwargs)
         self._started = time.monotonic()
+        self._tasks = 0
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Count a task that ran on a host."""
+        self._tasks += 1
+
+    def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
+        """Count one that failed."""
+        self._tasks += 1
+
+    def v2_runner_on_unreachable(self, result: t.Any) -> None:
+        """Count one that could not be tried."""
+        self._tasks += 1
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Ask the broker of this run and show its answer."""
@@ -71,21 +96,30 @@ class CallbackModule(CallbackBase):
             return
         finally:
             client.close()
+        seconds = time.monotonic() - self._started
+        self._write({"nodes": figures, "tasks": self._tasks, "seconds": round(seconds, 2)})
         if figures:
             self._display.banner("SESSION SUMMARY")
-            for line in table(figures, time.monotonic() - self._started):
+            for line in (*table(figures), f"{self._tasks} tasks in {seconds:.1f} s"):
                 self._display.display(line)
 
+    def _write(self, summary: dict[str, t.Any]) -> None:
+        path = self.get_option("json_file")
+        if path:
+            try:
+                pathlib.Path(path).write_text(json.dumps(summary), encoding="utf-8")
+            except OSError as error:
+                self._display.warning(f"The summary of the sessions was not written to {path}: {error.strerror}")
 
-def table(figures: dict[str, dict[str, int]], seconds: float) -> list[str]:
-    """Return the table's lines: a node each, their sum, and how long it all took."""
+
+def table(figures: dict[str, dict[str, int]]) -> list[str]:
+    """Return the table's lines: a node each, and their sum."""
     total = {key: sum(node[key] for node in figures.values()) for key, _title in _COLUMNS}
     rows = [["node", *(title for _key, title in _COLUMNS)]]
     rows += [[node, *(_shown(key, values[key]) for key, _title in _COLUMNS)] for node, values in sorted(figures.items())]
     rows.append(["all", *(_shown(key, total[key]) for key, _title in _COLUMNS)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-    return [*lines, f"{seconds:.1f} s"]
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
 
 
 def _shown(key: str, value: int) -> str:
