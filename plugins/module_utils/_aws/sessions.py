@@ -34,6 +34,16 @@ else:
 
 # The environment variables that botocore itself reads; the first it does not, although every other AWS SDK does.
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_IDENTITY_VARIABLES = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_ROLE_ARN",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SSM",
+)
 
 _ATTEMPTS = 10
 _ATTEMPTS_UNREACHABLE = 3
@@ -97,12 +107,22 @@ class AwsSession:
             botocore.auth.SigV4Auth(credentials.get_frozen_credentials(), service, self.region).add_auth(request)
         return dict(request.headers.items())
 
-    @functools.cached_property
+    @property
     def account(self) -> str:
         """Give the account id of the identity in use."""
+        return str(self._identity["Account"])
+
+    @property
+    def partition(self) -> str:
+        """Give the partition that ARNs start with: aws, aws-cn, aws-us-gov and so on."""
+        return str(self._identity["Arn"]).split(":")[1]
+
+    @functools.cached_property
+    def _identity(self) -> dict[str, t.Any]:
         client = self.client("sts")
-        with explained("sts", self.region, self._options.endpoint_url):
-            return str(client.get_caller_identity()["Account"])
+        with explained("sts", self.region, client.meta.endpoint_url):
+            answer: dict[str, t.Any] = client.get_caller_identity()
+            return answer
 
 
 def open_session(options: AwsOptions) -> AwsSession:
@@ -149,6 +169,11 @@ def _set_keys(session: t.Any, options: AwsOptions) -> None:
     if not options.secret_key:
         raise botocore.exceptions.PartialCredentialsError(provider="the option access_key", cred_var="secret_key")
     session.set_credentials(options.access_key, options.secret_key, options.session_token)
+
+
+def environment() -> dict[str, str]:
+    """Give the variables by which the environment chooses account, region or endpoint, to tell one identity from another."""
+    return {name: os.environ[name] for name in (*_IDENTITY_VARIABLES, *_REGION_VARIABLES) if os.environ.get(name)}
 
 
 def _region_of(session: t.Any) -> str | None:
