@@ -10,6 +10,7 @@ import datetime
 import typing as t
 
 import pytest
+from ansible_collections.fleet.ssm.plugins.module_utils._engine import module
 from ansible_collections.fleet.ssm.plugins.modules import activation
 
 PLANT = {"description": "Plant 7", "iam_role": "Role", "registration_limit": 20, "tags": {"site": "plant7"}}
@@ -251,3 +252,10 @@ def test_names_the_missing_permission(ensure: t.Any, aws: t.Any) -> None:
     result = ensure(**STORED)
     assert "Allow the IAM action ssm:DescribeActivations" in result["msg"]
     assert result["error_code"] == "AccessDeniedException"
+
+
+def test_the_missing_library_is_told(run: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HAS_YAML", False)
+    result = run(activation.main, description="x", state="absent")
+    assert result["failed"]
+    assert "PyYAML" in result["msg"]
