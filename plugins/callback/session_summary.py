@@ -73,10 +73,12 @@ class CallbackModule(CallbackBase):
         super().__init__(*args, **kwargs)
         self._started = time.monotonic()
         self._tasks = 0
+        self._changed = 0
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Count a task that ran on a host."""
         self._tasks += 1
+        self._changed += result.is_changed()
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
         """Count one that failed."""
@@ -97,7 +99,7 @@ class CallbackModule(CallbackBase):
         finally:
             client.close()
         seconds = time.monotonic() - self._started
-        self._write({"nodes": figures, "tasks": self._tasks, "seconds": round(seconds, 2)})
+        self._write({"nodes": figures, "tasks": self._tasks, "changed": self._changed, "seconds": round(seconds, 2)})
         if figures:
             self._display.banner("SESSION SUMMARY")
             for line in (*table(figures), f"{self._tasks} tasks in {seconds:.1f} s"):
