@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: managed_nodes
 author:
-  - The fleet.ssm contributors
+  - The fleet.ssm contributors (@fleet-ssm)
 short_description: List the managed nodes of AWS Systems Manager
 version_added: 0.1.0
 description:

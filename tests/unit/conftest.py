@@ -12,8 +12,9 @@ import typing as t
 
 import pytest
 from ansible.plugins.loader import init_plugin_loader
-from ansible.utils.collection_loader import AnsibleCollectionConfig
+from ansible.utils.collection_loader._collection_config import AnsibleCollectionConfig
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 # Before anything of ansible_collections is imported: Ansible's own finder must be the one that finds it.
 if AnsibleCollectionConfig.collection_finder is None:
@@ -46,7 +47,7 @@ class FakeAws:
         return [operation for operation, _ in self.calls]
 
     def deny(self, operation: str, code: str = "AccessDeniedException", message: str = "No") -> None:
-        def refuse(_: Params) -> Answer:
+        def refuse(_params: Params) -> Answer:
             raise Refusal(code, message)
 
         self.answers[operation] = refuse
@@ -57,17 +58,17 @@ class FakeAws:
         client.meta.events.register("before-call.*.*", self._answer)
         return client
 
-    def _keep(self, params: Params, context: Params, **_: t.Any) -> None:
+    def _keep(self, params: Params, context: Params, **_event: t.Any) -> None:
         context["asked"] = params
 
-    def _answer(self, model: t.Any, context: Params, **_: t.Any) -> tuple[AWSResponse, Answer]:
+    def _answer(self, model: t.Any, context: Params, **_event: t.Any) -> tuple[AWSResponse, Answer]:
         with self._lock:
             self.calls.append((model.name, context["asked"]))
         try:
-            return AWSResponse("", 200, {}, None), self.answers[model.name](context["asked"])
+            return AWSResponse("", 200, HTTPHeaders(), None), self.answers[model.name](context["asked"])
         except Refusal as refusal:
             error = {"Code": refusal.code, "Message": str(refusal)}
-            return AWSResponse("", 400, {}, None), {"Error": error, "ResponseMetadata": {}}
+            return AWSResponse("", 400, HTTPHeaders(), None), {"Error": error, "ResponseMetadata": {}}
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class FakeSsm:
         return [call for call in self.calls if not call.startswith(("Describe", "Get", "List"))]
 
     def _call(self, operation: str, request: Answer) -> Answer:
-        shape = self.meta.service_model.operation_model(operation).input_shape
+        shape: t.Any = self.meta.service_model.operation_model(operation).input_shape
         report = botocore.validate.ParamValidator().validate(request, shape)
         assert not report.has_errors(), report.generate_report()
         self.calls.append(operation)

@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import (
     AwsFailure,
@@ -90,7 +88,11 @@ def test_a_wrong_clock_is_told_from_wrong_keys() -> None:
         (exceptions.ConnectTimeoutError(endpoint_url="https://x/"), FailureKind.UNREACHABLE, "https://x/ cannot be reached"),
         (exceptions.ConnectionClosedError(endpoint_url="https://x/"), FailureKind.UNREACHABLE, "https://x/ cannot be reached"),
         (exceptions.ProxyConnectionError(proxy_url="http://p/"), FailureKind.UNREACHABLE, "proxy"),
-        (exceptions.SSLError(endpoint_url="https://x/", error="self-signed"), FailureKind.TLS, "Set ca_bundle or AWS_CA_BUNDLE"),
+        (
+            exceptions.SSLError(endpoint_url="https://x/", error=ValueError("self-signed")),
+            FailureKind.TLS,
+            "Set ca_bundle or AWS_CA_BUNDLE",
+        ),
         (exceptions.ProfileNotFound(profile="p"), FailureKind.SETUP, "Check ~/.aws/config"),
         (exceptions.UnknownServiceError(service_name="s", known_service_names="t"), FailureKind.UNSUPPORTED, "Update botocore"),
         (exceptions.ParamValidationError(report="wrong"), FailureKind.OTHER, "A call to ssm failed with ParamValidationError"),
@@ -116,4 +118,4 @@ def test_an_unreachable_endpoint_that_is_not_named_is_that_of_the_region() -> No
 
 
 def test_a_failure_may_have_no_code() -> None:
-    assert (AwsFailure("x").kind, AwsFailure("x").code) == (FailureKind.OTHER, t.cast("str", ""))
+    assert (AwsFailure("x").kind, AwsFailure("x").code) == (FailureKind.OTHER, "")

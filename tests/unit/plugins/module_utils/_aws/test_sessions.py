@@ -132,7 +132,7 @@ def test_a_ca_bundle_is_used(environment: pytest.MonkeyPatch, tmp_path: pathlib.
 
 
 def _role_answer(keys: t.Iterator[str], lifetime: datetime.timedelta) -> t.Callable[[t.Any], dict[str, t.Any]]:
-    def answer(_: t.Any) -> dict[str, t.Any]:
+    def answer(_params: t.Any) -> dict[str, t.Any]:
         expiry = datetime.datetime.now(datetime.timezone.utc) + lifetime
         given = {"AccessKeyId": next(keys), "SecretAccessKey": "s", "SessionToken": "t", "Expiration": expiry}
         return {"Credentials": given, "AssumedRoleUser": {"Arn": "arn:aws:sts::123456789012:assumed-role/ansible/x"}}

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._engine import shapes
 from botocore import xform_name
 
-MODEL = botocore.session.Session().get_service_model("ssm")
+MODEL: t.Any = botocore.session.Session().get_service_model("ssm")
 ASSOCIATION = MODEL.operation_model("CreateAssociation").input_shape
 ACTIVATION = MODEL.operation_model("CreateActivation").input_shape
 
