@@ -44,7 +44,7 @@ class FakeAws:
         self._lock = threading.Lock()
 
     def operations(self) -> list[str]:
-        return [operation for operation, _ in self.calls]
+        return [call[0] for call in self.calls]
 
     def deny(self, operation: str, code: str = "AccessDeniedException", message: str = "No") -> None:
         def refuse(_params: Params) -> Answer:
