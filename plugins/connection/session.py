@@ -238,4 +238,5 @@ class Connection(ConnectionBase):
             return work()
         except failures.SessionFailure as failure:
             kind = next(ansible for ours, ansible in _ERRORS if isinstance(failure, ours))
-            raise kind(f"{self._target}: {failure}") from failure
+            text = str(failure)
+            raise kind(text if self._target in text else f"{self._target}: {text}") from failure

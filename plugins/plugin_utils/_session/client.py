@@ -230,6 +230,7 @@ class BrokerClient:
 
 def start_broker(path: pathlib.Path, controller: int) -> None:
     """Start the broker of a controller run, listening at a path; it can be connected to when this returns."""
+    _sweep(path.parent)
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listening, path.with_suffix(".log").open("wb") as log:
         listening.bind(str(path))
@@ -247,11 +248,27 @@ def start_broker(path: pathlib.Path, controller: int) -> None:
         )
 
 
+def _sweep(folder: pathlib.Path) -> None:
+    """Remove what brokers that were killed left behind: those whose controller is gone too."""
+    for leftover in folder.iterdir():
+        if leftover.stem.isdigit() and not _is_alive(int(leftover.stem)):
+            leftover.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _import_path() -> list[str]:
-    """Return where the broker finds what this process finds, Ansible's own collection paths included."""
-    collections = getattr(sys.modules.get("ansible_collections"), "__path__", [])
-    roots = [str(pathlib.Path(folder).parent) for folder in collections]
-    return [folder for folder in dict.fromkeys([*roots, *sys.path]) if folder]
+    """Return where the broker finds what this process finds; Ansible finds collections in folders of its own."""
+    folders = [pathlib.Path(folder) for folder in getattr(sys.modules.get("ansible_collections"), "__path__", [])]
+    # Only ours: ansible-core has one inside its own package, whose neighbours would hide modules of the standard library.
+    ours = [str(folder.parent) for folder in folders if folder.joinpath("fleet", "ssm").exists()]
+    return [folder for folder in dict.fromkeys([*sys.path, *ours]) if folder]
 
 
 def _read_exactly(connection: socket.socket, count: int) -> bytes:

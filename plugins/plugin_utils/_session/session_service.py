@@ -132,6 +132,6 @@ def _node_failure(error: aws_failures.AwsFailure, about: dict[str, str], region:
     """Say it in a session's words where the error is about the session."""
     sentence = _SENTENCES.get(error.code)
     if sentence is not None:
-        cause = str(error.__cause__ or error)
-        return NodeUnreachable(sentence.format(**{"document": "", **about}, region=region, message=cause.split("): ")[-1]))
+        said = getattr(error.__cause__, "response", {}).get("Error", {}).get("Message") or error.code
+        return NodeUnreachable(sentence.format(**{"document": "", **about}, region=region, message=said))
     return _FAILURES.get(error.kind, NodeUnreachable)(str(error))
