@@ -152,11 +152,13 @@ assume_role_arn: arn:aws:iam::123456789012:role/ansible
 external_id: fleet
 """
 
+import functools
 import pathlib
 import re
 import time
 import typing as t
 
+import ansible.template
 from ansible.errors import AnsibleError, AnsibleParserError, AnsibleUndefinedVariable
 from ansible.module_utils.common.text.converters import to_native
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
@@ -174,6 +176,27 @@ _RESOURCE_TYPES = {"ec2": "EC2Instance", "hybrid": "ManagedInstance"}
 
 # What the connection must know to use the same identity, secrets apart.
 _HANDED_ON = ("profile", "endpoint_url", "ca_bundle", "assume_role_arn", "external_id", "role_session_name")
+
+
+# Since 2.19, ansible-core takes for templates only what it is told to trust, and before, all text that was not marked as unsafe.
+_TRUST = getattr(ansible.template, "trust_as_template", None)
+
+
+@functools.lru_cache(maxsize=65536)
+def _marked(text: str) -> str:
+    """Mark text so that a template stays text, and ansible-inventory shows the rest as plain JSON on every ansible-core."""
+    if "{" in text:
+        return str(text) if _TRUST else t.cast("str", wrap_var(text))
+    return t.cast("str", _TRUST(text)) if _TRUST else text
+
+
+def _inert(value: t.Any) -> t.Any:
+    """Mark all text within a value."""
+    if isinstance(value, str):
+        return _marked(value)
+    if isinstance(value, dict):
+        return {_marked(key): _inert(item) for key, item in value.items()}
+    return [_inert(item) for item in value] if isinstance(value, list) else value
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -246,8 +269,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return {"query": vars(self._query()), "aws": self._aws_options().public(), "environment": environment()}
 
     def _add_hosts(self, nodes: list[Record]) -> None:
-        # Text from AWS is not a template: says so on ansible-core before 2.19, which took all text for one.
-        variables = {node["instance_id"]: wrap_var(self._variables(node)) for node in nodes}
+        variables = {node["instance_id"]: {name: _inert(value) for name, value in self._variables(node).items()} for node in nodes}
         names = self._names(variables)
         families = frozenset(self.get_option("default_groups"))
         hosts: t.Any = self.inventory

@@ -40,6 +40,7 @@ class Node:
     ip_address: str = ""
     computer_name: str = ""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)  # mi- nodes only; EC2 tags live in moto's ec2
+    ping_status: str = ""  # says Online, ConnectionLost or Inactive of a node that has no agent; else it follows the pings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +96,10 @@ class Command:
     parameters: dict[str, list[str]]
     comment: str
     requested: datetime.datetime
-    timeout_seconds: int
+    timeout_seconds: int  # for the delivery; how long it may run is the document's executionTimeout
+    document: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    instance_ids: list[str] = dataclasses.field(default_factory=list)  # as they were given
+    targets: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     invocations: dict[str, Invocation] = dataclasses.field(default_factory=dict)
 
 
@@ -108,6 +112,8 @@ class Invocation:
     response_code: int = -1
     stdout: str = ""
     stderr: str = ""
+    delivered: bool = False  # handed to the message service
+    details: str = ""  # StatusDetails where it says more than the status: DeliveryTimedOut, Undeliverable, …
     started: datetime.datetime | None = None
     ended: datetime.datetime | None = None
 
@@ -129,6 +135,9 @@ class MessageService(t.Protocol):
 
     def stream_url(self, session_id: str) -> str:
         """The wss:// address for the client's data channel."""
+
+    def disconnect_node(self, instance_id: str) -> None:
+        """Close the node's control channel and end its sessions: it was deregistered."""
 
     def send_job(self, command: Command, instance_id: str) -> None:
         """Send a Run Command job; the invocation's members change as the agent replies."""

@@ -28,7 +28,6 @@ MAX_AHEAD = 10_000
 WINDOW = 2 * 1024 * 1024
 """Bytes of input in flight; over a pty at 50 ms round trip less than 1 MB halves the speed."""
 
-_RESEND_BURST = 64
 _MALFORMED_LIMIT = 100
 
 
@@ -132,6 +131,7 @@ class DataChannelProtocol:
         self._early: list[bytes] = []
         self._unacknowledged: collections.OrderedDict[int, _Sent] = collections.OrderedDict()
         self._in_flight = 0
+        self._last_acknowledged = 0.0
         self._next_sent = 0
         self._next_received = 0
         self._ahead: dict[int, messages.Message] = {}
@@ -159,7 +159,9 @@ class DataChannelProtocol:
         """Return when ``resend`` must be called next, None when nothing waits for an acknowledgement."""
         if not self._unacknowledged or self.state is State.CLOSED:
             return None
-        return next(iter(self._unacknowledged.values())).last + self.round_trip.timeout()
+        # As long as acknowledgements come, the oldest message is on its way in a long queue and not lost.
+        since = max(next(iter(self._unacknowledged.values())).last, self._last_acknowledged)
+        return since + self.round_trip.timeout()
 
     def unacknowledged_for(self, now: float) -> float:
         """Return the seconds the oldest message has waited for its acknowledgement."""
@@ -195,15 +197,10 @@ class DataChannelProtocol:
         self._fill_window(now)
 
     def resend(self, now: float) -> None:
-        """Send again what is overdue, oldest first."""
-        if self.paused:
-            return
-        timeout = self.round_trip.timeout()
-        for count, sent in enumerate(self._unacknowledged.values()):
-            # What lies behind an overdue message may just wait for it; a burst of the oldest is enough.
-            if count == _RESEND_BURST or sent.last + timeout > now:
-                break
-            self._repeat(sent, now)
+        """Send the oldest message again when it is overdue; what was lost with it follows its acknowledgement."""
+        deadline = self.deadline()
+        if deadline is not None and deadline <= now and not self.paused:
+            self._repeat(next(iter(self._unacknowledged.values())), now)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take one binary websocket frame."""
@@ -256,6 +253,12 @@ class DataChannelProtocol:
         self.resent += 1
         self._outgoing.append(sent.data)
 
+    def _repeat_lost(self, moment: float, now: float) -> None:
+        """Send again what was sent before a moment whose message has arrived: it would have arrived earlier."""
+        for sent in self._unacknowledged.values():
+            if sent.last < moment:
+                self._repeat(sent, now)
+
     # -- receiving ----------------------------------------------------------------------------------------------------
 
     def _on_output(self, message: messages.Message, now: float) -> None:
@@ -291,8 +294,12 @@ class DataChannelProtocol:
         if sent is None:
             return
         self._in_flight -= len(sent.message.payload)
+        self._last_acknowledged = now
         if sent.times == 1:
             self.round_trip.add(now - sent.last)
+        elif now - sent.last >= (self.round_trip.smoothed or 0.0) / 2:
+            # So late that it must be the repetition that arrived, not the first copy.
+            self._repeat_lost(sent.last, now)
         self._fill_window(now)
 
     def _on_pause(self, _message: messages.Message, _now: float) -> None:

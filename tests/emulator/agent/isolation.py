@@ -1,0 +1,166 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Give a simulated node a root folder, process table and user of its own, where the user who runs the emulator may do that.
+
+As root: a mount and a process namespace, an overlay over the host's root (so every program is there and every change stays in the
+node's folder), and a user ``ssm-user`` in it who may become root by sudo. Where the host has no sudo, a stand-in of a few lines is
+put in: it runs the command by ``su``, which in this root folder asks no password. When the namespace's first process ends, the
+kernel ends all others and drops the mounts. Nothing in a node can set the clock: it is the host's.
+
+Otherwise: plain processes with the node's folder as HOME, and a stand-in for sudo that stays who it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pathlib
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+
+from tests.emulator.agent.machine import Machine
+
+_CLONE_NEWNS, _CLONE_NEWPID = 0x00020000, 0x20000000
+_PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP, _PR_SET_PDEATHSIG = 36, 24, 1
+_CAP_SYS_TIME = 25
+_USER, _USER_ID = "ssm-user", 60_001
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_CLONE = pathlib.Path(__file__).resolve().parents[3]
+
+_SUDO = r"""#!/bin/sh
+# A stand-in for sudo on a simulated node: no password, no policy.
+user=root
+while [ $# -gt 0 ]; do
+    case $1 in
+        -u) user=$2; shift 2 ;;
+        -[pgCU]) shift 2 ;;
+        --) shift; break ;;
+        -*) shift ;;
+        *) break ;;
+    esac
+done
+"""
+_SUDO_BY_SU = r"""command=
+for word; do
+    command="$command '$(printf '%s' "$word" | sed "s/'/'\\\\''/g")'"
+done
+exec su -s /bin/sh "$user" -c "exec$command"
+"""
+_SUDO_AS_ONESELF = 'exec "$@"\n'
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def possible() -> bool:
+    """Whether nodes can have roots of their own here."""
+    return os.geteuid() == 0
+
+
+def enter(folder: pathlib.Path, python: bool) -> Machine:
+    """Make this process the first one of the node; returns in its child, and only there."""
+    _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWPID))
+    _wait_for_child(os.fork())
+    # Now the first process of the namespace: it collects orphans, and everything ends with it.
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _enter_root(_overlay(folder), python)
+    _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_TIME)
+    _wait_for_child(os.fork())
+    home = pathlib.Path("/home", _USER)
+    return Machine(_USER_ID, _USER_ID, home, pathlib.Path("/root"), pathlib.Path("/usr/bin"), _PATH)
+
+
+def stay(folder: pathlib.Path, python: bool) -> Machine:
+    """Set up a node without a root of its own."""
+    _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    home, programs = folder / "home", folder / "bin"
+    home.mkdir(exist_ok=True)
+    shutil.rmtree(programs, ignore_errors=True)
+    programs.mkdir()
+    _write_program(programs / "sudo", _SUDO + _SUDO_AS_ONESELF)
+    path = f"{programs}:{_PATH}:{pathlib.Path(sys.base_prefix, 'bin')}"
+    if not python:
+        _link_all_but_python(programs)
+        path = str(programs)
+    user = pwd.getpwuid(os.getuid())
+    return Machine(user.pw_uid, user.pw_gid, home, home, pathlib.Path("/usr/bin"), path)
+
+
+def _wait_for_child(child: int) -> None:
+    """In the parent: collect whatever ends until the child does, then end the same way. In the child: return."""
+    if child == 0:
+        return
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+    while True:
+        ended, status = os.wait()
+        if ended == child:
+            os._exit(os.waitstatus_to_exitcode(status) & 255)
+
+
+def _overlay(folder: pathlib.Path) -> pathlib.Path:
+    for name in ("upper", "work", "root"):
+        (folder / name).mkdir(exist_ok=True)
+    root = folder / "root"
+    _run("mount", "--make-rprivate", "/")
+    layers = f"lowerdir=/,upperdir={folder / 'upper'},workdir={folder / 'work'}"
+    _run("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
+    _run("mount", "-t", "proc", "proc", str(root / "proc"))
+    for shared in ("/dev", "/sys"):
+        _run("mount", "--rbind", shared, f"{root}{shared}")
+    # What this program itself is made of may lie on another file system than the root.
+    for needed in {_CLONE, pathlib.Path(sys.prefix), pathlib.Path(sys.base_prefix)}:
+        if needed.stat().st_dev != pathlib.Path("/").stat().st_dev:
+            _run("mount", "--bind", "-o", "ro", str(needed), f"{root}{needed}")
+    return root
+
+
+def _enter_root(root: pathlib.Path, python: bool) -> None:
+    os.chroot(root)
+    os.chdir("/")
+    with pathlib.Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
+        passwd.write(f"{_USER}:x:{_USER_ID}:{_USER_ID}::/home/{_USER}:/bin/sh\n")
+    with pathlib.Path("/etc/group").open("a", encoding="utf-8") as group:
+        group.write(f"{_USER}:x:{_USER_ID}:\n")
+    home = pathlib.Path("/home", _USER)
+    home.mkdir(parents=True, exist_ok=True)
+    os.chown(home, _USER_ID, _USER_ID)
+    _allow_sudo()
+    if not python:
+        for program in [*pathlib.Path("/usr/bin").glob("python*"), *pathlib.Path("/usr/local/bin").glob("python*")]:
+            program.unlink()
+
+
+def _allow_sudo() -> None:
+    if shutil.which("sudo", path=_PATH) is not None:
+        pathlib.Path("/etc/sudoers.d").mkdir(exist_ok=True)
+        pathlib.Path("/etc/sudoers.d/ssm-agent-users").write_text(f"{_USER} ALL=(ALL) NOPASSWD:ALL\n", encoding="utf-8")
+        return
+    _write_program(pathlib.Path("/usr/bin/sudo"), _SUDO + _SUDO_BY_SU)
+    rules = "".join(f"{kind} sufficient pam_permit.so\n" for kind in ("auth", "account", "session"))
+    pathlib.Path("/etc/pam.d/su").write_text(rules, encoding="utf-8")
+
+
+def _link_all_but_python(programs: pathlib.Path) -> None:
+    for folder in _PATH.split(":"):
+        for program in sorted(pathlib.Path(folder).glob("*")):
+            link = programs / program.name
+            if not program.name.startswith("python") and not link.exists() and not link.is_symlink():
+                link.symlink_to(program)
+
+
+def _write_program(path: pathlib.Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o755)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def _checked(result: int) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

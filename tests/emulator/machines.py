@@ -1,0 +1,61 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Switch a fleet's machines on and off: simulated agents, or real ones where the fleet file asks for them."""
+
+from __future__ import annotations
+
+import pathlib
+
+from tests.emulator.agent import launch
+from tests.emulator.fleet import Fleet, Machine
+from tests.emulator.node_settings import NodeSettings
+from tests.emulator.server import Description
+
+
+class MachineError(Exception):
+    """A machine cannot be started; the text says why."""
+
+
+def start(folder: pathlib.Path, description: Description, fleet: Fleet) -> None:
+    """Switch on every machine that has an identity already: the EC2 instances."""
+    many = [
+        _settings(folder, description, machine, **description.instances[machine.name])
+        for machine in fleet.machines
+        if machine.kind == "ec2"
+    ]
+    if many:
+        launch.start_nodes(many)
+
+
+def expected(fleet: Fleet) -> list[str]:
+    """Return the machines that are online after ``start``."""
+    return [machine.name for machine in fleet.machines if machine.kind == "ec2"]
+
+
+def register(folder: pathlib.Path, description: Description, machine: Machine, activation_id: str, code: str) -> None:
+    """Switch on a bare server that registers itself."""
+    if machine.kind != "hybrid":
+        raise MachineError(f"{machine.name} is an EC2 instance; only hybrid servers register")
+    if launch.Node(folder / "nodes" / machine.name).is_running():
+        raise MachineError(f"{machine.name} is registered and running already")
+    launch.start_node(_settings(folder, description, machine, activation_id=activation_id, activation_code=code))
+
+
+def stop_all(folder: pathlib.Path) -> None:
+    """Switch off every machine below a folder."""
+    nodes = folder / "nodes"
+    launch.stop_all([launch.Node(node) for node in nodes.iterdir()] if nodes.exists() else [])
+
+
+def _settings(folder: pathlib.Path, description: Description, machine: Machine, **identity: str) -> NodeSettings:
+    return NodeSettings(
+        name=machine.name,
+        folder=folder / "nodes" / machine.name,
+        region=description.region,
+        ssm_url=description.url,
+        messages_url=description.messages_url,
+        ca_file=pathlib.Path(description.ca_file),
+        python=machine.python,
+        **identity,
+    )
