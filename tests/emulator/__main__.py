@@ -110,7 +110,7 @@ def serve(options: argparse.Namespace) -> None:
         url=emulator.url,
         messages_url=emulator.service.url,
         ca_file=str(emulator.certificates.authority),
-        instances=emulator.launch_instances(described),
+        identities=emulator.identities(described),
     ).save(options.state)
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     emulator.stop()

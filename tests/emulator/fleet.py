@@ -23,6 +23,7 @@ class Machine:
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     python: bool = True
     agent: str = "simulated"
+    registered: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

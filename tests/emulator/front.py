@@ -154,7 +154,9 @@ class Front:
 def _body(environ: Environ) -> bytes:
     """Read the body and put it back: moto reads it too."""
 
-    data: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    # The real agent sends its request for keys in chunks, with no length.
+    chunked = environ.get("wsgi.input_terminated", False)
+    data: bytes = environ["wsgi.input"].read() if chunked else environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(data)
     return data
 

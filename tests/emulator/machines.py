@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 from tests.emulator.agent import launch
@@ -18,11 +19,12 @@ class MachineError(Exception):
 
 
 def start(folder: pathlib.Path, description: Description, fleet: Fleet) -> None:
-    """Switch on every machine that has an identity already: the EC2 instances."""
+    """Switch on every machine that has an identity already: EC2 instances, and hybrid ones with an activation of the emulator's."""
+    names = expected(fleet)
     many = [
-        _settings(folder, description, machine, **description.instances[machine.name])
+        _settings(folder, description, machine, **description.identities[machine.name])
         for machine in fleet.machines
-        if machine.kind == "ec2"
+        if machine.name in names
     ]
     if many:
         launch.start_nodes(many)
@@ -30,7 +32,7 @@ def start(folder: pathlib.Path, description: Description, fleet: Fleet) -> None:
 
 def expected(fleet: Fleet) -> list[str]:
     """Return the machines that are online after ``start``."""
-    return [machine.name for machine in fleet.machines if machine.kind == "ec2"]
+    return [machine.name for machine in fleet.machines if machine.kind == "ec2" or machine.registered]
 
 
 def register(folder: pathlib.Path, description: Description, machine: Machine, activation_id: str, code: str) -> None:
@@ -57,5 +59,21 @@ def _settings(folder: pathlib.Path, description: Description, machine: Machine, 
         messages_url=description.messages_url,
         ca_file=pathlib.Path(description.ca_file),
         python=machine.python,
+        program_folder=_program_folder(machine),
         **identity,
     )
+
+
+def _program_folder(machine: Machine) -> str:
+    if machine.agent == "simulated":
+        return ""
+    folder = os.environ.get("SSM_AGENT_BIN", "")
+    if not folder or os.geteuid() != 0:
+        raise MachineError(
+            f"{machine.name} is to run the real agent: that takes root, and SSM_AGENT_BIN set to its programs' folder"
+        )
+    if machine.kind != "hybrid":
+        raise MachineError(
+            f"{machine.name} is to run the real agent: only hybrid machines can, as there is no instance metadata here"
+        )
+    return folder

@@ -42,7 +42,7 @@ class NodeSettings:
     platform_version: str = "12"
     agent_version: str = "3.3.0.0"
     python: bool = True  # False: a machine on which no Python is to be found
-    preset: str = ""  # reserved for kinds of machines with special manners
+    program_folder: str = ""  # the folder of the real agent's programs; empty: a simulated agent
 
 
 class NodeHandle(t.Protocol):

@@ -38,7 +38,7 @@ class Description:
     url: str
     messages_url: str
     ca_file: str
-    instances: dict[str, dict[str, str]]  # by machine: instance id and credentials of EC2 instances
+    identities: dict[str, dict[str, str]]  # by machine: id and credentials of an EC2 instance, or an activation
 
     def save(self, folder: pathlib.Path) -> None:
         """Write it; whoever reads it can count on a running emulator."""
@@ -102,10 +102,17 @@ class Emulator:
         session.set_credentials(ACCESS_KEY, SECRET_KEY)
         return session.create_client(service, region_name=self.state.region, endpoint_url=self.url)
 
-    def launch_instances(self, fleet: Fleet) -> dict[str, dict[str, str]]:
-        """Have EC2 launch the fleet's instances; return by name what their agents are to know."""
-        ec2 = self.client("ec2")
-        return {machine.name: self._launch(ec2, machine) for machine in fleet.machines if machine.kind == "ec2"}
+    def identities(self, fleet: Fleet) -> dict[str, dict[str, str]]:
+        """Have EC2 launch the fleet's instances, and make activations; return by name what their agents are to know."""
+        ec2, ssm = self.client("ec2"), self.client("ssm")
+        launched = {machine.name: self._launch(ec2, machine) for machine in fleet.machines if machine.kind == "ec2"}
+        hybrid = [machine for machine in fleet.machines if machine.kind == "hybrid" and machine.registered]
+        return launched | {machine.name: self._activate(ssm, machine) for machine in hybrid}
+
+    def _activate(self, ssm: t.Any, machine: Machine) -> dict[str, str]:
+        tags = [{"Key": key, "Value": str(value)} for key, value in {"Name": machine.name, **machine.tags}.items()]
+        activation = ssm.create_activation(IamRole="SSMServiceRole", DefaultInstanceName=machine.name, Tags=tags)
+        return {"activation_id": activation["ActivationId"], "activation_code": activation["ActivationCode"]}
 
     def _launch(self, ec2: t.Any, machine: Machine) -> dict[str, str]:
         tags = [{"Key": key, "Value": str(value)} for key, value in {"Name": machine.name, **machine.tags}.items()]

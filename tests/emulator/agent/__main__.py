@@ -12,7 +12,7 @@ import pathlib
 import signal
 import sys
 
-from tests.emulator.agent import api, isolation, launch
+from tests.emulator.agent import api, isolation, launch, real
 from tests.emulator.agent.control import Agent
 from tests.emulator.agent.identity import Credentials, HybridKey, Vault
 from tests.emulator.node_settings import NodeSettings
@@ -36,9 +36,13 @@ def live(folder: pathlib.Path) -> None:
     log = os.open(folder / "agent.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
         os.dup2(descriptor, target)
+    if settings.program_folder:
+        real.live(settings, folder)
     own_root = isolation.possible()
     agent_api = identify(settings, folder / "upper" if own_root else folder)
-    machine = isolation.enter(folder, settings.python) if own_root else isolation.stay(folder, settings.python)
+    if own_root:
+        isolation.enter(folder, settings.hostname or settings.name)
+    machine = isolation.furnish(settings.python) if own_root else isolation.stay(folder, settings.python)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         asyncio.run(Agent(agent_api, machine).run())

@@ -14,17 +14,19 @@ Otherwise: plain processes with the node's folder as HOME, and a stand-in for su
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import pathlib
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 
 from tests.emulator.agent.machine import Machine
 
-_CLONE_NEWNS, _CLONE_NEWPID = 0x00020000, 0x20000000
+_CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWPID = 0x00020000, 0x04000000, 0x20000000
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP, _PR_SET_PDEATHSIG = 36, 24, 1
 _CAP_SYS_TIME = 25
 _USER, _USER_ID = "ssm-user", 60_001
@@ -60,16 +62,33 @@ def possible() -> bool:
     return os.geteuid() == 0
 
 
-def enter(folder: pathlib.Path, python: bool) -> Machine:
-    """Make this process the first one of the node; returns in its child, and only there."""
-    _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWPID))
+def enter(folder: pathlib.Path, hostname: str) -> None:
+    """Make this process one of a new machine, with the folder's root as its own; returns in a grandchild, and only there."""
+    _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWPID))
     _wait_for_child(os.fork())
     # Now the first process of the namespace: it collects orphans, and everything ends with it.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    _enter_root(_overlay(folder), python)
+    socket.sethostname(hostname)
+    os.chroot(_overlay(folder))
+    os.chdir("/")
+    pathlib.Path("/etc/machine-id").write_text(hashlib.sha256(str(folder).encode()).hexdigest()[:32] + "\n", encoding="ascii")
     _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_TIME)
+    _allow_sudo()
     _wait_for_child(os.fork())
+
+
+def furnish(python: bool) -> Machine:
+    """Set up the machine one is in for a simulated agent."""
+    with pathlib.Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
+        passwd.write(f"{_USER}:x:{_USER_ID}:{_USER_ID}::/home/{_USER}:/bin/sh\n")
+    with pathlib.Path("/etc/group").open("a", encoding="utf-8") as group:
+        group.write(f"{_USER}:x:{_USER_ID}:\n")
     home = pathlib.Path("/home", _USER)
+    home.mkdir(parents=True, exist_ok=True)
+    os.chown(home, _USER_ID, _USER_ID)
+    if not python:
+        for program in [*pathlib.Path("/usr/bin").glob("python*"), *pathlib.Path("/usr/local/bin").glob("python*")]:
+            program.unlink()
     return Machine(_USER_ID, _USER_ID, home, pathlib.Path("/root"), pathlib.Path("/usr/bin"), _PATH)
 
 
@@ -115,22 +134,6 @@ def _overlay(folder: pathlib.Path) -> pathlib.Path:
         if needed.stat().st_dev != pathlib.Path("/").stat().st_dev:
             _run("mount", "--bind", "-o", "ro", str(needed), f"{root}{needed}")
     return root
-
-
-def _enter_root(root: pathlib.Path, python: bool) -> None:
-    os.chroot(root)
-    os.chdir("/")
-    with pathlib.Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
-        passwd.write(f"{_USER}:x:{_USER_ID}:{_USER_ID}::/home/{_USER}:/bin/sh\n")
-    with pathlib.Path("/etc/group").open("a", encoding="utf-8") as group:
-        group.write(f"{_USER}:x:{_USER_ID}:\n")
-    home = pathlib.Path("/home", _USER)
-    home.mkdir(parents=True, exist_ok=True)
-    os.chown(home, _USER_ID, _USER_ID)
-    _allow_sudo()
-    if not python:
-        for program in [*pathlib.Path("/usr/bin").glob("python*"), *pathlib.Path("/usr/local/bin").glob("python*")]:
-            program.unlink()
 
 
 def _allow_sudo() -> None:
