@@ -29,6 +29,8 @@ def main() -> int:
     """Do what the command line says; return the exit status."""
     options = _parser().parse_args()
     options.state = options.state.resolve()
+    # Whoever stops `up` half way still has it stop what it started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         options.action(options)
     except (EmulatorError, fleet.BadFleetError, machines.MachineError) as error:
@@ -75,9 +77,9 @@ def up(options: argparse.Namespace) -> None:
     described = fleet.read(options.nodes)
     (options.state / _FLEET).write_text(options.nodes.read_text(encoding="utf-8"), encoding="utf-8")
     Description.remove(options.state)
-    _start_server(options)
+    server = _start_server(options)
     try:
-        description = _wait_for_description(options.state)
+        description = _wait_for_description(options.state, server)
         machines.start(options.state, description, described)
         _wait_until_online(description, machines.expected(described))
     except BaseException:
@@ -86,10 +88,10 @@ def up(options: argparse.Namespace) -> None:
     env(options)
 
 
-def _start_server(options: argparse.Namespace) -> None:
+def _start_server(options: argparse.Namespace) -> subprocess.Popen[bytes]:
     arguments = ["--state", str(options.state), "--port", str(options.port), "--delay-ms", str(options.delay_ms)]
     with (options.state / "server.log").open("wb") as log:
-        subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.emulator", "serve", *arguments, "--nodes", str(options.state / _FLEET)],
             cwd=_CLONE,
             stdin=subprocess.DEVNULL,
@@ -101,6 +103,8 @@ def _start_server(options: argparse.Namespace) -> None:
 
 def serve(options: argparse.Namespace) -> None:
     """Be the server."""
+    # Before there are threads: they would get the signal that this one waits for.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
     described = fleet.read(options.nodes)
     emulator = Emulator(options.state, described.region, options.port, options.delay_ms)
     emulator.start()
@@ -182,17 +186,16 @@ def _nodes(description: Description) -> list[dict[str, t.Any]]:
     return nodes
 
 
-def _wait_for_description(folder: pathlib.Path) -> Description:
-    found: list[Description] = []
+def _wait_for_description(folder: pathlib.Path, server: subprocess.Popen[bytes]) -> Description:
+    log = folder / "server.log"
 
     def look() -> bool:
-        description = _running(folder)
-        if description is not None:
-            found.append(description)
-        return bool(found)
+        if server.poll() is not None:
+            raise EmulatorError(f"the server does not start: {log.read_text(encoding='utf-8', errors='replace')[-1000:]}")
+        return _running(folder) is not None
 
-    _wait(look, f"the server does not start; see {folder / 'server.log'}")
-    return found[0]
+    _wait(look, f"the server does not start; see {log}")
+    return _needed(folder)
 
 
 def _wait_until_online(description: Description, names: list[str]) -> None:

@@ -1,0 +1,232 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input and trouble: the sentence the user reads, and that nothing hangs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.integration.running_emulator import Ansible, Run
+
+_PING = "- ansible.builtin.ping:"
+_INTERACTIVE = "AWS-StartInteractiveCommand"
+
+
+def _said(run: Run) -> str:
+    return " ".join(run.output.split())
+
+
+def test_a_node_id_that_is_not_connected_is_unreachable_with_cause_and_advice(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("i-0badbadbadbadbad0"))
+    assert run.code == 4, run
+    assert "i-0badbadbadbadbad0 is not connected to Systems Manager in us-east-1" in _said(run)
+    assert "aws ssm get-connection-status --target i-0badbadbadbadbad0" in _said(run)
+
+
+def test_text_that_is_no_node_id_is_refused_with_awss_words(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("no_node_at_all!"))
+    assert run.code == 4, run
+    assert "no_node_at_all!" in run.output
+
+
+def test_a_denied_document_falls_back_to_the_accounts_default_one(ansible: Ansible) -> None:
+    ansible.emulator.order({"fail": {"operation": "StartSession", "code": "AccessDeniedException", "document": _INTERACTIVE}})
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 0, run
+    assert ansible.emulator.calls("ssm:StartSession") == 2
+
+
+def test_the_default_document_works_with_a_real_agent(ansible_on_real_agents: Ansible) -> None:
+    ansible = ansible_on_real_agents
+    ansible.emulator.order({"fail": {"operation": "StartSession", "code": "AccessDeniedException", "document": _INTERACTIVE}})
+    run = ansible.playbook(_PING, ansible.inventory("real-1"))
+    assert run.code == 0, run
+
+
+def test_denied_access_names_the_missing_iam_action(ansible: Ansible) -> None:
+    message = (
+        "User: arn:aws:iam::123456789012:user/demo is not authorized to perform: ssm:StartSession on resource:"
+        " arn:aws:ssm:us-east-1::document/AWS-StartInteractiveCommand because no identity-based policy allows it"
+    )
+    denied = {"operation": "StartSession", "code": "AccessDeniedException", "message": message, "times": None}
+    ansible.emulator.order({"fail": denied})
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 4, run
+    assert "Allow the IAM action ssm:StartSession" in _said(run)
+    assert "The account's default session document is denied too" in _said(run)
+
+
+def test_expired_credentials_are_called_so(ansible: Ansible) -> None:
+    expired = {
+        "operation": "StartSession",
+        "code": "ExpiredTokenException",
+        "message": "The security token included in the request is expired",
+    }
+    ansible.emulator.order({"fail": {**expired, "times": None}})
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 4, run
+    assert "The AWS credentials have expired" in _said(run)
+
+
+def test_wrong_keys_are_called_so(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("web-1"), AWS_SECRET_ACCESS_KEY="wrong")
+    assert run.code == 4, run
+    assert "AWS does not accept the credentials" in _said(run)
+
+
+def test_no_region_says_where_to_set_one(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    ansible.environment |= {"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": str(tmp_path / "none")}
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 4, run
+    assert "No AWS region is known. Set the option region, the environment variable AWS_REGION" in _said(run)
+
+
+def test_an_untrusted_certificate_is_told_with_the_option_to_set(ansible: Ansible) -> None:
+    system = next(path for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/cert.pem") if pathlib.Path(path).exists())
+    run = ansible.playbook(_PING, ansible.inventory("web-1"), AWS_CA_BUNDLE=system)
+    assert run.code == 4, run
+    assert "is not trusted" in _said(run)
+    assert "Set ca_bundle or AWS_CA_BUNDLE" in _said(run)
+
+
+def test_a_node_without_python_says_how_to_go_on(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("snakeless", ansible_ssm_pythons='["python3"]'))
+    assert run.code == 4, run
+    assert "has no Python 3.6 or newer" in _said(run)
+    assert "AWS-RunShellScript" in _said(run)
+    assert ansible.emulator.no_session_is_left()
+
+
+def test_throttling_of_startsession_is_waited_out(ansible: Ansible) -> None:
+    ansible.emulator.order({"throttle": {"operation": "StartSession", "times": 3}})
+    run = ansible.playbook(_PING, ansible.inventory("web-1", "web-2", "db-1"))
+    assert run.code == 0, run
+    assert ansible.emulator.calls("ssm:StartSession") == 6
+
+
+def _processes(word: str) -> list[int]:
+    found = []
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if word in (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"):
+                    found.append(int(entry.name))
+    return found
+
+
+def _wait_for(condition: object, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def _start_long_task(ansible: Ansible, marker: str) -> subprocess.Popen[bytes]:
+    """Start a playbook whose task sleeps long; return when it runs on the node."""
+    play = ansible.write(f"- ansible.builtin.command: sleep {marker}")
+    inventory = ansible.inventory("web-1", "web-2")
+    controller = ansible.start("ansible-playbook", "-i", str(inventory), str(play))
+    assert _wait_for(lambda: len([pid for pid in _processes(f"sleep {marker}") if _is_sleep(pid)]) >= 2, 30), (
+        "the task did not start"
+    )
+    return controller
+
+
+def _is_sleep(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        return pathlib.Path("/proc", str(pid), "comm").read_text().strip() == "sleep"
+    return False
+
+
+def _broker_of(controller: subprocess.Popen[bytes]) -> int:
+    (broker,) = _processes(f"_session.broker /tmp/fleet.ssm-{os.getuid()}/{controller.pid}.sock")
+    return broker
+
+
+def test_a_killed_controller_leaves_no_session_broker_or_worker(ansible: Ansible) -> None:
+    controller = _start_long_task(ansible, "301.7")
+    broker = _broker_of(controller)
+    group = [pid for pid in _processes("ansible-playbook") if pid != controller.pid and str(ansible.folder) in _command(pid)]
+    assert group, "there are no workers to look at"
+    controller.kill()
+    controller.wait()
+    assert ansible.emulator.no_session_is_left(5), "a session is open 5 s after the controller was killed"
+    assert _wait_for(lambda: not pathlib.Path("/proc", str(broker)).exists(), 5), "the broker is left"
+    assert _wait_for(lambda: not any(pathlib.Path("/proc", str(pid)).exists() for pid in group), 5), "a worker is left"
+    assert _wait_for(lambda: not [pid for pid in _processes("sleep 301.7") if _is_sleep(pid)], 5), "the command is left on the node"
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return pathlib.Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+def test_an_interrupted_run_ends_its_sessions(ansible: Ansible) -> None:
+    controller = _start_long_task(ansible, "302.7")
+    broker = _broker_of(controller)
+    os.killpg(controller.pid, signal.SIGINT)
+    try:
+        controller.wait(20)
+    except subprocess.TimeoutExpired:
+        controller.kill()
+        pytest.fail("the run hangs after Ctrl-C")
+    assert ansible.emulator.no_session_is_left(5)
+    assert _wait_for(lambda: not pathlib.Path("/proc", str(broker)).exists(), 5), "the broker is left"
+
+
+def test_the_task_after_a_killed_broker_starts_a_new_one(ansible: Ansible) -> None:
+    play = ansible.write(
+        """
+- ansible.builtin.command: echo before
+- ansible.builtin.pause: {seconds: 3}
+- ansible.builtin.command: echo after
+"""
+    )
+    controller = ansible.start("ansible-playbook", "-i", str(ansible.inventory("web-1")), str(play))
+    assert _wait_for(lambda: ansible.emulator.statistics()["sessions"]["open"] == 1, 30), "no session was opened"
+    time.sleep(2)
+    os.kill(_broker_of(controller), signal.SIGKILL)
+    output, _nothing = controller.communicate(timeout=60)
+    assert controller.returncode == 0, output.decode()
+    assert ansible.emulator.calls("ssm:StartSession") == 2
+    # The killed one could not end its session; AWS ends it when it was idle for long enough.
+    ansible.emulator.terminate_sessions()
+
+
+def test_nothing_of_a_run_is_left_in_the_temporary_folder(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 0, run
+    folder = pathlib.Path(f"/tmp/fleet.ssm-{os.getuid()}")
+    assert ansible.emulator.no_session_is_left()
+    assert _wait_for(lambda: not folder.exists() or not list(folder.glob("*.sock")), 5), list(folder.iterdir())
+
+
+def test_a_lost_session_is_unreachable_and_its_command_is_not_repeated(ansible: Ansible) -> None:
+    play = ansible.write(
+        """
+- ansible.builtin.file: {path: ~/once, state: absent}
+- ansible.builtin.shell: echo x >> ~/once; sleep 303.7
+  ignore_unreachable: true
+- ansible.builtin.command: cat ~/once
+  register: times
+- ansible.builtin.assert: {that: times.stdout == "x"}
+"""
+    )
+    controller = ansible.start("ansible-playbook", "-i", str(ansible.inventory("web-1")), str(play))
+    assert _wait_for(lambda: [pid for pid in _processes("sleep 303.7") if _is_sleep(pid)], 30), "the task did not start"
+    ansible.emulator.terminate_sessions()
+    output, _nothing = controller.communicate(timeout=60)
+    assert controller.returncode == 0, output.decode()
+    assert "was closed" in output.decode()
+    assert ansible.emulator.calls("ssm:StartSession") == 2
