@@ -70,5 +70,6 @@ def session_command(pythons: tuple[str, ...] = FALLBACK_PYTHONS, *, announce: bo
         f"for p in {' '.join(map(shlex.quote, pythons))}; do "
         f"$p -I -S -c {shlex.quote(_TOO_OLD)} </dev/null >/dev/null 2>&1 && exec $p -I -S -c {shlex.quote(stage)}; "
         "done; "
-        f"echo @{PYTHON_MISSING}"
+        # Two quotes, so that the echo of the typed command does not look like it either.
+        f"echo @''{PYTHON_MISSING}"
     )

@@ -13,12 +13,16 @@ import base64
 import binascii
 import dataclasses
 import enum
+import re
 import struct
 import typing as t
 import zlib
 
 _CONTENT = struct.Struct(">BBI")
 _NUMBER = struct.Struct(">I")
+_REMARK = re.compile(rb"@([a-z]+)\r?$")
+"""At the end of its line: a shell's prompt may stand before it."""
+
 _LINE = 1000
 """Characters of an armoured line. A terminal that is not raw yet cuts at 4095."""
 
@@ -120,8 +124,8 @@ class Decoder:
         start = line.rfind(b"<")
         if start >= 0 and (frame := _frame(line[start + 1 :])) is not None:
             yield frame
-        elif line.startswith(b"@") and line.strip()[1:].isalpha():
-            yield Remark(line.strip()[1:].decode("ascii"))
+        elif (remark := _REMARK.search(line)) is not None:
+            yield Remark(remark.group(1).decode("ascii"))
         elif start == 0:
             raise DamagedFrame("a frame of the node arrived damaged")
         elif not line.startswith((b"+", b">")):

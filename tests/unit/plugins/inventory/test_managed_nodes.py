@@ -10,11 +10,13 @@ import datetime
 import pathlib
 import typing as t
 
+import ansible.template
 import pytest
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.display import Display
+from ansible.utils.unsafe_proxy import AnsibleUnsafe
 
 NOW = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
 WEB = {
@@ -187,9 +189,19 @@ def test_strict_tells_of_an_expression_that_fails(aws: t.Any, load: t.Any, said:
 
 
 def test_text_of_aws_is_no_template(aws: t.Any, load: t.Any) -> None:
-    inventory = load(compose={"copied": "ssm_tags.note"}, keyed_groups=[{"key": "ssm_tags.note", "prefix": "note"}])
+    inventory = load(
+        compose={"copied": "ssm_tags.note"},
+        keyed_groups=[{"key": "ssm_tags.note", "prefix": "note"}],
+    )
     assert _variables(inventory, "i-0web")["copied"] == "{{ 7 * 7 }}"
     assert not [group for group in inventory.groups if "49" in group]
+
+
+def test_only_what_might_be_a_template_is_marked(aws: t.Any, load: t.Any) -> None:
+    is_trusted = getattr(ansible.template, "is_trusted_as_template", lambda text: not isinstance(text, AnsibleUnsafe))
+    variables = _variables(load(), "i-0web")
+    assert all(is_trusted(variables[name]) for name in ("ansible_connection", "ssm_instance_id", "ssm_platform_name"))
+    assert {key for key, value in variables["ssm_tags"].items() if not is_trusted(value)} == {"note"}
 
 
 def test_names_hosts_by_the_first_expression_that_gives_text(aws: t.Any, load: t.Any) -> None:

@@ -1,0 +1,102 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stand in for the websocket and the agent: a channel whose other end is a local pseudo terminal with the session's command."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import pty
+import signal
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import Started
+
+
+class PtyChannel:
+    """A Channel, as Session knows it."""
+
+    def __init__(
+        self, url: str, token: str, peer: t.Any, on_event: t.Callable[[Event], None], *, reconnect_seconds: float
+    ) -> None:
+        self.traffic = Traffic()
+        self._command = token
+        self._on_event = on_event
+        self._unsent = bytearray()
+        self._wake = asyncio.Event()
+
+    def send(self, data: bytes) -> None:
+        self._unsent += data
+        self.traffic.bytes_up += len(data)
+        self._wake.set()
+
+    async def room(self, limit: int) -> None:
+        while len(self._unsent) >= limit:
+            await asyncio.sleep(0.001)
+
+    async def run(self) -> None:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.execv("/bin/sh", ["sh", "-c", self._command])
+        os.set_blocking(terminal, False)
+        try:
+            await asyncio.gather(self._read(terminal), self._write(terminal))
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGHUP)
+            os.close(terminal)
+            os.waitpid(pid, 0)
+
+    async def _read(self, terminal: int) -> None:
+        readable = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(terminal, readable.set)
+        try:
+            while True:
+                await readable.wait()
+                readable.clear()
+                try:
+                    data = os.read(terminal, 1024)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    self._on_event(Closed(""))
+                    return
+                self._on_event(Output(1, data))
+        finally:
+            loop.remove_reader(terminal)
+
+    async def _write(self, terminal: int) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._unsent:
+                try:
+                    del self._unsent[: os.write(terminal, self._unsent[:65536])]
+                except BlockingIOError:
+                    await asyncio.sleep(0.001)
+
+
+class LocalService:
+    """A SessionService whose sessions are local; it counts what it was asked."""
+
+    ssl_context = None
+
+    def __init__(self) -> None:
+        self.started: list[str | None] = []
+        self.terminated: list[str] = []
+        self.refusals: dict[str | None, Exception] = {}
+
+    async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
+        self.started.append(document)
+        if document in self.refusals:
+            raise self.refusals[document]
+        command = parameters["command"][0] if document else "exec sh -i"
+        return Started(f"session-{len(self.started)}", command, "local:")
+
+    async def terminate(self, session_id: str, target: str) -> None:
+        self.terminated.append(session_id)
