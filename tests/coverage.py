@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 _PURE = (
-    "bootstrap", "cutting", "failures", "frames", "messages", "payloads", "pieces", "protocol", "requests", "retransmission", "settings",
+    "bootstrap", "cutting", "failures", "frames", "messages", "payloads",
+    "pieces", "protocol", "requests", "retransmission", "settings",
 )  # fmt: skip
 _SESSION = "plugins/plugin_utils/_session"
 _LEAST = 90.0

@@ -28,14 +28,14 @@ class LeaveToMotoError(Exception):
 
 def encode(shape: botocore.model.Shape, value: t.Any) -> t.Any:
     """Bring a value into the form that its shape has on the wire; a member the model lacks is our mistake."""
-    if shape.type_name == "structure":
+    if isinstance(shape, botocore.model.StructureShape):
         unknown = set(value) - set(shape.members)
         if unknown:
             raise TypeError(f"{shape.name} has no {', '.join(sorted(unknown))}")
         return {name: encode(shape.members[name], member) for name, member in value.items() if member is not None}
-    if shape.type_name == "list":
+    if isinstance(shape, botocore.model.ListShape):
         return [encode(shape.member, item) for item in value]
-    if shape.type_name == "map":
+    if isinstance(shape, botocore.model.MapShape):
         return {key: encode(shape.value, item) for key, item in value.items()}
     if isinstance(value, datetime.datetime):
         return round(value.timestamp(), 3)

@@ -37,17 +37,17 @@ def violations(shape: botocore.model.Shape, value: t.Any, path: str) -> collecti
     yield from (
         f"Value {shown(shape, value)} at '{path}' failed to satisfy constraint: {demand}" for demand in demands(shape, value)
     )
-    if shape.type_name == "structure" and isinstance(value, dict):
+    if isinstance(shape, botocore.model.StructureShape) and isinstance(value, dict):
         for name in shape.required_members:
             if value.get(name) is None:
                 yield f"Value null at '{below(path, name)}' failed to satisfy constraint: Member must not be null"
         for name, member in shape.members.items():
             if value.get(name) is not None:
                 yield from violations(member, value[name], below(path, name))
-    elif shape.type_name == "list" and isinstance(value, list):
+    elif isinstance(shape, botocore.model.ListShape) and isinstance(value, list):
         for index, item in enumerate(value, 1):
             yield from violations(shape.member, item, f"{path}.{index}.member")
-    elif shape.type_name == "map" and isinstance(value, dict):
+    elif isinstance(shape, botocore.model.MapShape) and isinstance(value, dict):
         for key, item in value.items():
             yield from violations(shape.value, item, f"{path}.{key}.member")
 

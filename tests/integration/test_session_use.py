@@ -15,7 +15,7 @@ _COMMANDS = CLONE / "tests" / "benchmark" / "commands.yml"
 
 def _twenty_commands(ansible: Ansible, *machines: str) -> None:
     run = ansible.run("ansible-playbook", "-i", str(ansible.inventory(*machines)), str(_COMMANDS))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert ansible.emulator.no_session_is_left(), "a session is open 5 s after the run"
     statistics = ansible.emulator.statistics()
     assert statistics["calls"]["ssm:StartSession"] == len(machines)
@@ -34,7 +34,7 @@ def test_twenty_tasks_on_three_real_agents_take_three_sessions_and_no_s3(ansible
 
 def test_every_data_channel_is_opened_with_a_right_signature(ansible: Ansible) -> None:
     run = ansible.playbook("- ansible.builtin.ping:", ansible.inventory("web-1"))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     calls = ansible.emulator.statistics()["calls"]
     assert calls.get("ssmmessages:OpenDataChannelSigned") == 1
     assert "ssmmessages:OpenDataChannelUnsigned" not in calls
@@ -44,7 +44,7 @@ def _bytes_up(ansible: Ansible, machine: str, tasks: int) -> int:
     commands = "\n".join(f"- ansible.builtin.command: echo {number}" for number in range(tasks))
     ansible.emulator.reset()
     run = ansible.playbook(commands, ansible.inventory(machine))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     return int(ansible.emulator.statistics()["websocket"]["client_up"]["bytes"])
 
 
@@ -66,7 +66,7 @@ def test_the_summary_tells_what_the_sessions_did(ansible: Ansible, tmp_path: pat
         ANSIBLE_CALLBACKS_ENABLED="fleet.ssm.session_summary",
         FLEET_SSM_SUMMARY_FILE=str(summary),
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert "SESSION SUMMARY" in run.output
     told = json.loads(summary.read_text(encoding="utf-8"))
     nodes = ansible.emulator.nodes()
@@ -80,6 +80,6 @@ def test_a_run_without_sessions_has_no_summary(ansible: Ansible) -> None:
     run = ansible.playbook(
         "- ansible.builtin.debug:", ansible.inventory("web-1"), ANSIBLE_CALLBACKS_ENABLED="fleet.ssm.session_summary"
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert "SESSION SUMMARY" not in run.output
     assert ansible.emulator.calls("ssm:StartSession") == 0

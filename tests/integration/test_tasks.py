@@ -24,7 +24,7 @@ def test_a_file_is_copied_and_fetched_back_unchanged(ansible: Ansible, tmp_path:
 """,
         ansible.inventory("web-1"),
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert (tmp_path / "back.bin").read_bytes() == content
 
 
@@ -53,7 +53,7 @@ def test_become_without_a_password_works(ansible: Ansible) -> None:
 """,
         ansible.inventory("web-1"),
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     if os.geteuid() == 0:
         assert "me 60001 root 0" in run.output
 
@@ -79,14 +79,14 @@ def test_async_tasks_outlive_their_request(ansible: Ansible) -> None:
 """,
         ansible.inventory("web-1"),
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def test_reset_connection_starts_a_new_session(ansible: Ansible) -> None:
     run = ansible.playbook(
         "- ansible.builtin.ping:\n- ansible.builtin.meta: reset_connection\n- ansible.builtin.ping:", ansible.inventory("web-1")
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert ansible.emulator.calls("ssm:StartSession") == 2
     assert ansible.emulator.no_session_is_left()
 
@@ -98,25 +98,25 @@ def test_raw_and_script_work(ansible: Ansible, tmp_path: pathlib.Path) -> None:
         ansible.inventory("web-1"),
         "-v",
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert "raw says hi" in run.output
     assert "script says hello" in run.output
 
 
 def test_modules_sent_as_files_work_too(ansible: Ansible) -> None:
     run = ansible.playbook("- ansible.builtin.ping:", ansible.inventory("web-1"), ANSIBLE_PIPELINING="false")
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def test_a_loop_uses_one_session(ansible: Ansible) -> None:
     run = ansible.playbook("- ansible.builtin.command: echo {{ item }}\n  loop: [1, 2, 3]", ansible.inventory("web-1"))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert ansible.emulator.calls("ssm:StartSession") == 1
 
 
 def test_fetching_a_file_that_is_not_there_is_said_plainly(ansible: Ansible) -> None:
     run = ansible.playbook("- ansible.builtin.fetch: {src: /nowhere/at/all, dest: x}", ansible.inventory("web-1"))
-    assert run.code == 2, run
+    assert run.code == 2, str(run)
     assert "the remote file does not exist" in run.output
 
 
@@ -133,7 +133,7 @@ def test_a_task_timeout_ends_the_command_on_the_node(ansible: Ansible) -> None:
 """,
         ansible.inventory("web-1"),
     )
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def test_verbose_output_tells_what_is_done_on_which_node(ansible: Ansible, tmp_path: pathlib.Path) -> None:

@@ -26,21 +26,21 @@ def _said(run: Run) -> str:
 
 def test_a_node_id_that_is_not_connected_is_unreachable_with_cause_and_advice(ansible: Ansible) -> None:
     run = ansible.playbook(_PING, ansible.inventory("i-0badbadbadbadbad0"))
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "i-0badbadbadbadbad0 is not connected to Systems Manager in us-east-1" in _said(run)
     assert "aws ssm get-connection-status --target i-0badbadbadbadbad0" in _said(run)
 
 
 def test_text_that_is_no_node_id_is_refused_with_awss_words(ansible: Ansible) -> None:
     run = ansible.playbook(_PING, ansible.inventory("no_node_at_all!"))
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "no_node_at_all!" in run.output
 
 
 def test_a_denied_document_falls_back_to_the_accounts_default_one(ansible: Ansible) -> None:
     ansible.emulator.order({"fail": {"operation": "StartSession", "code": "AccessDeniedException", "document": _INTERACTIVE}})
     run = ansible.playbook(_PING, ansible.inventory("web-1"))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert ansible.emulator.calls("ssm:StartSession") == 2
 
 
@@ -48,7 +48,7 @@ def test_the_default_document_works_with_a_real_agent(ansible_on_real_agents: An
     ansible = ansible_on_real_agents
     ansible.emulator.order({"fail": {"operation": "StartSession", "code": "AccessDeniedException", "document": _INTERACTIVE}})
     run = ansible.playbook(_PING, ansible.inventory("real-1"))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
 
 
 def test_denied_access_names_the_missing_iam_action(ansible: Ansible) -> None:
@@ -59,7 +59,7 @@ def test_denied_access_names_the_missing_iam_action(ansible: Ansible) -> None:
     denied = {"operation": "StartSession", "code": "AccessDeniedException", "message": message, "times": None}
     ansible.emulator.order({"fail": denied})
     run = ansible.playbook(_PING, ansible.inventory("web-1"))
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "Allow the IAM action ssm:StartSession" in _said(run)
     assert "The account's default session document is denied too" in _said(run)
 
@@ -72,34 +72,34 @@ def test_expired_credentials_are_called_so(ansible: Ansible) -> None:
     }
     ansible.emulator.order({"fail": {**expired, "times": None}})
     run = ansible.playbook(_PING, ansible.inventory("web-1"))
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "The AWS credentials have expired" in _said(run)
 
 
 def test_wrong_keys_are_called_so(ansible: Ansible) -> None:
     run = ansible.playbook(_PING, ansible.inventory("web-1"), AWS_SECRET_ACCESS_KEY="wrong")
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "AWS does not accept the credentials" in _said(run)
 
 
 def test_no_region_says_where_to_set_one(ansible: Ansible, tmp_path: pathlib.Path) -> None:
     ansible.environment |= {"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": str(tmp_path / "none")}
     run = ansible.playbook(_PING, ansible.inventory("web-1"))
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "No AWS region is known. Set the option region, the environment variable AWS_REGION" in _said(run)
 
 
 def test_an_untrusted_certificate_is_told_with_the_option_to_set(ansible: Ansible) -> None:
     system = next(path for path in ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/cert.pem") if pathlib.Path(path).exists())
     run = ansible.playbook(_PING, ansible.inventory("web-1"), AWS_CA_BUNDLE=system)
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "is not trusted" in _said(run)
     assert "Set ca_bundle or AWS_CA_BUNDLE" in _said(run)
 
 
 def test_a_node_without_python_says_how_to_go_on(ansible: Ansible) -> None:
     run = ansible.playbook(_PING, ansible.inventory("snakeless", ansible_ssm_pythons='["python3"]'))
-    assert run.code == 4, run
+    assert run.code == 4, str(run)
     assert "has no Python 3.6 or newer" in _said(run)
     assert "AWS-RunShellScript" in _said(run)
     assert ansible.emulator.no_session_is_left()
@@ -108,7 +108,7 @@ def test_a_node_without_python_says_how_to_go_on(ansible: Ansible) -> None:
 def test_throttling_of_startsession_is_waited_out(ansible: Ansible) -> None:
     ansible.emulator.order({"throttle": {"operation": "StartSession", "times": 3}})
     run = ansible.playbook(_PING, ansible.inventory("web-1", "web-2", "db-1"))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     assert ansible.emulator.calls("ssm:StartSession") == 6
 
 
@@ -206,7 +206,7 @@ def test_the_task_after_a_killed_broker_starts_a_new_one(ansible: Ansible) -> No
 
 def test_nothing_of_a_run_is_left_in_the_temporary_folder(ansible: Ansible) -> None:
     run = ansible.playbook(_PING, ansible.inventory("web-1"))
-    assert run.code == 0, run
+    assert run.code == 0, str(run)
     folder = pathlib.Path(f"/tmp/fleet.ssm-{os.getuid()}")
     assert ansible.emulator.no_session_is_left()
     assert _wait_for(lambda: not folder.exists() or not list(folder.glob("*.sock")), 5), list(folder.iterdir())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pathlib
 import re
 
-import ansible_test
+import ansible_test  # type: ignore[import-untyped]
 
 
 def names() -> list[str]:

@@ -38,7 +38,7 @@ class Registration:
     fingerprint: str
 
 
-class _RsaAuth(botocore.auth.SigV4Auth):  # type: ignore[misc]
+class _RsaAuth(botocore.auth.SigV4Auth):
     """SigV4 with an RSA signature in place of the HMAC (rsaauth, SignRsa)."""
 
     def __init__(self, credentials: t.Any, service: str, region: str, key: HybridKey) -> None:
@@ -121,7 +121,7 @@ class Api:
         botocore.auth.SigV4Auth(keys, service, self.settings.region).add_auth(request)
 
     def _send(self, request: botocore.awsrequest.AWSRequest) -> bytes:
-        return send(request.method, request.url, dict(request.headers.items()), request.data, self._tls)
+        return send(str(request.method), str(request.url), dict(request.headers.items()), request.data or b"", self._tls)
 
 
 def register(settings: NodeSettings, activation_id: str, code: str, key: HybridKey, fingerprint: str) -> str:
@@ -136,7 +136,7 @@ def register(settings: NodeSettings, activation_id: str, code: str, key: HybridK
     }
     # The region is in nothing else than the scope of a signature that nobody can check.
     request = botocore.awsrequest.AWSRequest("POST", settings.ssm_url + "/", headers, json.dumps(members).encode())
-    return str(_parsed(send("POST", request.url, dict(request.headers.items()), request.data, None))["InstanceId"])
+    return str(_parsed(send("POST", str(request.url), dict(request.headers.items()), request.data or b"", None))["InstanceId"])
 
 
 def send(method: str, url: str, headers: dict[str, str], body: bytes, tls: ssl.SSLContext | None) -> bytes:

@@ -20,9 +20,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service
 class PtyChannel:
     """A Channel, as Session knows it."""
 
-    def __init__(
-        self, url: str, token: str, peer: t.Any, on_event: t.Callable[[Event], None], *, reconnect_seconds: float
-    ) -> None:
+    def __init__(self, url: str, token: str, peer: t.Any, on_event: t.Callable[[Event], None], *, reconnect_seconds: float) -> None:
         self.traffic = Traffic()
         self._command = token
         self._on_event = on_event
