@@ -33,8 +33,8 @@ lint: $(venv)/lint
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy plugins tests
-	$(bin)/ansible-lint --offline
-	$(bin)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
+	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/ansible-lint --offline
+	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
 	$(bin)/antsibull-changelog lint
 	$(bin)/reuse lint --quiet
 
