@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: session_summary
 author:
-  - The fleet.ssm contributors
+  - The fleet.ssm contributors (@fleet-ssm)
 type: aggregate
 short_description: Show what the sessions of a run did
 version_added: 0.1.0

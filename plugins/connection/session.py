@@ -9,7 +9,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: session
 author:
-  - The fleet.ssm contributors
+  - The fleet.ssm contributors (@fleet-ssm)
 short_description: Run tasks on managed nodes through AWS Systems Manager sessions
 version_added: 0.1.0
 description:

@@ -186,8 +186,8 @@ _TRUST = getattr(ansible.template, "trust_as_template", None)
 def _marked(text: str) -> str:
     """Mark text so that a template stays text, and ansible-inventory shows the rest as plain JSON on every ansible-core."""
     if "{" in text:
-        return str(text) if _TRUST else t.cast("str", wrap_var(text))
-    return t.cast("str", _TRUST(text)) if _TRUST else text
+        return str(text) if _TRUST is not None else t.cast("str", wrap_var(text))
+    return t.cast("str", _TRUST(text)) if _TRUST is not None else text
 
 
 def _inert(value: t.Any) -> t.Any:

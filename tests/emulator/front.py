@@ -166,7 +166,7 @@ def _asked(environ: Environ, body: bytes) -> tuple[str, str]:
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     scope = signature.read_scope(environ.get("HTTP_AUTHORIZATION", ""))
     if target:
-        prefix, _, operation = target.rpartition(".")
+        prefix, _dot, operation = target.rpartition(".")
         return service_models.TARGETS.get(prefix, scope.service if scope else prefix), operation
     service = scope.service if scope else "s3"
     if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):

@@ -48,7 +48,7 @@ def service_model(service: str) -> botocore.model.ServiceModel:
 def _add(shapes: dict[str, t.Any], name: str, spec: t.Any) -> str:
     """Turn a short description into a shape: a text names a type, an object is a structure, a list of one is a list."""
     if isinstance(spec, str):
-        kind, _, rest = spec.partition(" ")
+        kind, _blank, rest = spec.partition(" ")
         least = {"min": int(rest)} if rest.isdigit() else {}
         shapes[name] = {"type": kind, **least}
     elif isinstance(spec, list):

@@ -79,7 +79,7 @@ def _member_boundaries(archive: bytes) -> t.Iterator[int]:
     if end < 0 or end + _END.size > len(archive):
         return
     _signature, _disk, _start, _here, count, _size, at, _comment = _END.unpack_from(archive, end)
-    for _ in range(count):
+    for _piece in range(count):
         if at + _CENTRAL_HEADER.size > len(archive):
             return
         fields = _CENTRAL_HEADER.unpack_from(archive, at)

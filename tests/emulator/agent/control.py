@@ -112,7 +112,7 @@ class Agent:
     async def _send_until_acknowledged(self, kind: str, content: dict[str, t.Any]) -> None:
         message = wire.Message(kind, json.dumps(content).encode(), flags=wire.ACK_FLAGS)
         done = self._acknowledged[str(message.id)] = asyncio.Event()
-        for _ in range(1 + _RESENT):
+        for _time in range(1 + _RESENT):
             await self._send(wire.pack(message))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(done.wait(), _RESEND_AFTER)

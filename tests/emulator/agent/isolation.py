@@ -130,7 +130,7 @@ def _overlay(folder: pathlib.Path) -> pathlib.Path:
     for shared in ("/dev", "/sys"):
         _run("mount", "--rbind", shared, f"{root}{shared}")
     # What this program itself is made of may lie on another file system than the root.
-    for needed in {_CLONE, pathlib.Path(sys.prefix), pathlib.Path(sys.base_prefix)}:
+    for needed in sorted({_CLONE, pathlib.Path(sys.prefix), pathlib.Path(sys.base_prefix)}):
         if needed.stat().st_dev != pathlib.Path("/").stat().st_dev:
             _run("mount", "--bind", "-o", "ro", str(needed), f"{root}{needed}")
     return root

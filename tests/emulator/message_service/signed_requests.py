@@ -39,7 +39,7 @@ def signer_of(request: web.Request, state: State, body: bytes = b"") -> Credenti
     if credential.session_token != request.headers.get("X-Amz-Security-Token", ""):
         raise RefusedError("The security token included in the request is invalid")
     headers = {name.lower(): value for name, value in request.headers.items()}
-    path, _, query = request.raw_path.partition("?")
+    path, _mark, query = request.raw_path.partition("?")
     if not is_signed_with(HttpRequest(request.method, path, query, headers, body), scope, credential.secret_key):
         raise RefusedError("The request signature we calculated does not match the signature you provided")
     return credential

@@ -82,7 +82,7 @@ class Socket:
             if verdict.late and late is None:
                 late = frame
             else:
-                for _ in range(verdict.copies):
+                for _time in range(verdict.copies):
                     yield frame
                 if late is not None:
                     yield late
@@ -117,7 +117,7 @@ class Socket:
         if verdict.late and self._late is None:
             self._late = frame
         else:
-            for _ in range(verdict.copies):
+            for _time in range(verdict.copies):
                 await self._deliver(frame)
             if self._late is not None:
                 late, self._late = self._late, None
