@@ -26,8 +26,10 @@ test: $(venv)/test
 coverage: $(venv)/test
 	$(bin)/python -m tests.coverage
 
-bench: $(venv)/bench
-	$(bin)/python -m tests.benchmark
+# In an environment of its own: the ansible package brings all of the community's collections.
+bench:
+	$(MAKE) --no-print-directory venv=.venv-bench .venv-bench/bench
+	.venv-bench/bin/python -m tests.benchmark $(arguments)
 
 lint: $(venv)/lint
 	$(bin)/ruff check

@@ -35,9 +35,9 @@ class Run:
 class RunningEmulator:
     """One started by the command line that users have."""
 
-    def __init__(self, folder: pathlib.Path, nodes: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, nodes: pathlib.Path, delay_ms: float = 0.0) -> None:
         self.folder = folder
-        exports = self.command("up", "--nodes", str(nodes))
+        exports = self.command("up", "--nodes", str(nodes), "--delay-ms", str(delay_ms))
         lines = [line.removeprefix("export ").split("=", 1) for line in exports.splitlines()]
         self.environment = {name: shlex.split(value)[0] for name, value in lines}
         self.url = self.environment["AWS_ENDPOINT_URL"]
