@@ -4,7 +4,7 @@
 """Run commands and move files on a managed node: the program that a session starts there.
 
 It is sent to the node as text and lives in memory only, so this file is all of it: the standard library, Python 3.6 or newer,
-nothing of this collection. The other side is ``_session/frames.py``, ``_session/chunks.py`` and ``_session/node.py``.
+nothing of this collection. The other side is ``_session/frames.py``, ``_session/pieces.py`` and ``_session/node.py``.
 
 Frames come in on file descriptor 0 and go out on 1, which are a terminal in raw mode that the agent reads. What goes out is
 ASCII, a line a frame, because the agent passes all output through a UTF-8 filter. What comes in may be lines too (before the

@@ -1,0 +1,66 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The session's command and the program it reads, as a real shell runs them."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import subprocess
+import zlib
+
+import pytest
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap
+
+
+def test_the_command_can_stand_in_the_agents_json() -> None:
+    assert not set('"\\{}') & set(bootstrap.session_command())
+
+
+def test_the_program_goes_up_in_lines_short_enough_for_any_terminal() -> None:
+    lines = bootstrap.program_text().splitlines(keepends=True)
+    assert all(len(line) <= 1001 and line.endswith(b"\n") for line in lines)
+
+
+def test_the_program_sent_is_the_program_without_comments() -> None:
+    sent = zlib.decompress(base64.b64decode(bootstrap.program_text())).decode()
+    ast.parse(sent, feature_version=(3, 6))
+    assert "#" not in sent
+    assert "class Execution" in sent
+
+
+def test_docstrings_annotations_and_comments_are_left_out() -> None:
+    source = (
+        '"""Doc."""\n\n\nclass A:\n    """Doc."""\n\n\n'
+        'def f(a: int, *b: str, c: int = 1, **d: str) -> int:\n    """Doc."""  # why\n    return a\n'
+    )
+    assert bootstrap.without_comments(source) == "class A:\n    pass\n\ndef f(a, *b, c=1, **d):\n    return a"
+
+
+def _run(command: str, stdin: bytes) -> bytes:
+    return subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, check=False, timeout=20).stdout
+
+
+def test_a_machine_without_python_says_so() -> None:
+    assert _run(bootstrap.session_command(("no-such-python", "/nowhere/python3")), b"") == b"@nopython\n"
+
+
+def test_an_interpreter_too_old_is_passed_over() -> None:
+    assert _run(bootstrap.session_command(("false", "no-such-python")), b"") == b"@nopython\n"
+
+
+@pytest.mark.parametrize("announce", [False, True])
+def test_the_program_is_read_and_greets(announce: bool) -> None:
+    output = _run(bootstrap.session_command(("python3",), announce=announce), bootstrap.program_text())
+    assert output.startswith(b"@ready\n<" if announce else b"<")
+
+
+def test_the_echo_of_a_typed_command_does_not_look_like_an_answer() -> None:
+    command = bootstrap.session_command(announce=True)
+    assert "@ready" not in command
+    assert "@nopython" not in command
+
+
+def test_a_session_that_ends_while_the_program_goes_up_leaves_nothing_running() -> None:
+    assert _run(bootstrap.session_command(("python3",)), bootstrap.program_text()[:500]) == b""

@@ -1,0 +1,404 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state machine of a data channel: every rule of its own, and all of them on a bad line."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages, payloads, protocol
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.emulator import wire
+from tests.unit.plugins.plugin_utils._session.bad_line import Agent, Fault, Line
+
+_REQUEST = b'{"RequestedClientActions": [{"ActionType": "SessionType"}]}'
+_ENCRYPTION = (
+    b'{"RequestedClientActions": [{"ActionType": "SessionType"},'
+    b' {"ActionType": "KMSEncryption", "ActionParameters": {"KMSKeyId": "key", "Challenge": "c"}}]}'
+)
+
+
+def _stream(number: int, payload: bytes = b"x", payload_type: int = wire.OUTPUT) -> bytes:
+    return wire.pack(wire.Message("output_stream_data", payload, number, payload_type))
+
+
+def _acknowledgement(number: int) -> bytes:
+    return wire.acknowledge(wire.Message("input_stream_data", sequence=number))
+
+
+def _sent(channel: protocol.DataChannelProtocol) -> list[wire.Message]:
+    return [wire.unpack(frame) for frame in channel.take_outgoing()]
+
+
+def _inputs(channel: protocol.DataChannelProtocol) -> list[tuple[int, bytes]]:
+    return [(message.sequence, message.payload) for message in _sent(channel) if message.type == "input_stream_data"]
+
+
+def _outputs(channel: protocol.DataChannelProtocol) -> list[bytes]:
+    return [event.data for event in channel.events() if isinstance(event, protocol.Output)]
+
+
+def _open() -> protocol.DataChannelProtocol:
+    """A channel whose program has begun to speak."""
+    channel = protocol.DataChannelProtocol()
+    channel.socket_opened(0.0)
+    channel.receive(_stream(0), 0.0)
+    channel.take_outgoing()
+    list(channel.events())
+    return channel
+
+
+# -- input ------------------------------------------------------------------------------------------------------------
+
+
+def test_input_is_cut_numbered_and_sent_before_anything_came() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.socket_opened(0.0)
+    channel.send_input(bytes(2500), 0.0)
+    sent = _sent(channel)
+    assert [(message.sequence, len(message.payload), message.flags) for message in sent] == [
+        (0, 1024, 1),
+        (1, 1024, 0),
+        (2, 452, 0),
+    ]
+    assert channel.backlog == 2500
+
+
+def test_a_document_that_always_shakes_hands_gets_no_early_input() -> None:
+    channel = protocol.DataChannelProtocol(handshakes=True)
+    channel.socket_opened(0.0)
+    channel.send_input(b"early", 0.0)
+    assert _sent(channel) == []
+    channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.0)
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    assert [message.payload for message in _sent(channel) if message.payload_type == wire.OUTPUT] == [b"early"]
+
+
+def test_early_input_is_sent_again_after_a_handshake_nobody_expected() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.socket_opened(0.0)
+    channel.send_input(b"first", 0.0)
+    channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.0)
+    channel.send_input(b"second", 0.0)
+    assert [message.payload_type for message in _sent(channel) if message.type == "input_stream_data"] == [
+        wire.OUTPUT,
+        wire.HANDSHAKE_RESPONSE,
+    ]
+    channel.receive(_stream(1, b'{"CustomerMessage": "Hello"}', wire.HANDSHAKE_COMPLETE), 0.0)
+    assert _inputs(channel) == [(2, b"first"), (3, b"second")]
+    assert list(channel.events()) == [protocol.HandshakeComplete("Hello")]
+    assert channel.state is protocol.State.OPEN
+
+
+def test_early_input_that_waited_for_room_is_not_sent_twice() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.socket_opened(0.0)
+    channel.send_input(bytes(protocol.WINDOW) + b"waits", 0.0)
+    for number in range(protocol.WINDOW // 1024):
+        channel.receive(_acknowledgement(number), 0.1)
+    channel.take_outgoing()
+    channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.1)
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.1)
+    assert channel.backlog >= protocol.WINDOW + 5
+    sent = [message for message in _sent(channel) if message.payload_type == wire.OUTPUT and message.type == "input_stream_data"]
+    assert sum(len(message.payload) for message in sent) <= protocol.WINDOW + 5
+
+
+def test_no_more_than_the_window_is_on_the_way() -> None:
+    channel = _open()
+    channel.send_input(bytes(protocol.WINDOW + 5000), 0.0)
+    assert sum(len(payload) for _number, payload in _inputs(channel)) == protocol.WINDOW
+    assert channel.backlog == protocol.WINDOW + 5000
+    channel.receive(_acknowledgement(0), 0.1)
+    assert _inputs(channel) == [(2048, bytes(1024))]
+
+
+def test_a_closed_channel_takes_no_input() -> None:
+    channel = _open()
+    channel.receive(wire.document("channel_closed", {"Output": ""}), 0.0)
+    channel.take_outgoing()
+    channel.send_input(b"late", 0.0)
+    channel.send_size(80, 24, 0.0)
+    assert _sent(channel) == []
+    assert channel.deadline() is None
+
+
+def test_a_size_is_sent_once_the_session_is_open() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.send_size(80, 24, 0.0)
+    assert _sent(channel) == []
+    channel = _open()
+    channel.send_size(80, 24, 0.0)
+    (message,) = _sent(channel)
+    assert message.payload_type == wire.SIZE
+    assert message.json() == {"cols": 80, "rows": 24}
+
+
+def test_a_paused_channel_sends_nothing_new_and_repeats_nothing_until_it_may() -> None:
+    channel = _open()
+    channel.send_input(b"before", 0.0)
+    channel.take_outgoing()
+    channel.receive(wire.document("pause_publication", {}), 0.0)
+    channel.send_input(b"paused", 0.0)
+    channel.resend(10.0)
+    assert _sent(channel) == []
+    channel.receive(wire.document("start_publication", {}), 0.0)
+    assert _inputs(channel) == [(1, b"paused")]
+
+
+def test_a_new_socket_ends_a_pause_and_repeats_what_was_not_acknowledged() -> None:
+    channel = _open()
+    channel.receive(wire.document("pause_publication", {}), 0.0)
+    channel.send_input(b"a", 0.0)
+    channel.socket_opened(1.0)
+    assert _inputs(channel) == [(0, b"a")]
+    channel.send_input(b"b", 1.0)
+    channel.take_outgoing()
+    channel.receive(_acknowledgement(0), 1.1)
+    channel.socket_opened(2.0)
+    assert _inputs(channel) == [(1, b"b")]
+
+
+# -- acknowledgements and repetitions ---------------------------------------------------------------------------------
+
+
+def test_the_oldest_message_is_repeated_when_it_is_overdue_and_not_before() -> None:
+    channel = _open()
+    channel.send_input(b"a", 0.0)
+    channel.send_input(b"b", 0.0)
+    channel.take_outgoing()
+    deadline = channel.deadline()
+    assert deadline == 0.2
+    channel.resend(deadline - 0.01)
+    assert _sent(channel) == []
+    channel.resend(deadline)
+    assert _inputs(channel) == [(0, b"a")]
+    assert channel.resent == 1
+
+
+def test_what_was_lost_with_it_follows_the_acknowledgement_of_a_repetition() -> None:
+    channel = _open()
+    for data in (b"a", b"b", b"c"):
+        channel.send_input(data, 0.0)
+    channel.take_outgoing()
+    channel.resend(0.3)
+    channel.take_outgoing()
+    channel.receive(_acknowledgement(0), 0.4)
+    assert _inputs(channel) == [(1, b"b"), (2, b"c")]
+
+
+def test_nothing_is_repeated_as_long_as_acknowledgements_come() -> None:
+    channel = _open()
+    for number in range(5):
+        channel.send_input(bytes([number]), 0.0)
+    channel.receive(_acknowledgement(0), 0.19)
+    deadline = channel.deadline()
+    assert deadline is not None
+    assert deadline > 0.3
+
+
+def test_an_acknowledgement_of_nothing_is_nothing() -> None:
+    channel = _open()
+    channel.receive(_acknowledgement(99), 0.0)
+    assert channel.backlog == 0
+    assert channel.unacknowledged_for(5.0) == 0.0
+
+
+def test_the_age_of_the_oldest_message_is_known() -> None:
+    channel = _open()
+    channel.send_input(b"a", 1.0)
+    channel.resend(50.0)
+    assert channel.unacknowledged_for(61.0) == 60.0
+
+
+def test_only_messages_sent_once_are_measured() -> None:
+    channel = _open()
+    channel.send_input(b"a", 0.0)
+    channel.resend(1.0)
+    channel.receive(_acknowledgement(0), 1.001)
+    assert channel.round_trip.smoothed is None
+    channel.send_input(b"b", 2.0)
+    channel.receive(_acknowledgement(1), 2.5)
+    assert channel.round_trip.smoothed == 0.5
+
+
+# -- output -----------------------------------------------------------------------------------------------------------
+
+
+def test_output_is_delivered_in_order_and_acknowledged() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.receive(_stream(1, b"second"), 0.0)
+    channel.receive(_stream(2, b"third"), 0.0)
+    assert _outputs(channel) == []
+    channel.receive(_stream(0, b"first"), 0.0)
+    assert _outputs(channel) == [b"first", b"second", b"third"]
+    assert [message.json()["AcknowledgedMessageSequenceNumber"] for message in _sent(channel)] == [1, 2, 0]
+
+
+def test_a_message_that_comes_again_is_acknowledged_again_and_not_delivered_again() -> None:
+    channel = _open()
+    channel.receive(_stream(0, b"again"), 0.0)
+    assert _outputs(channel) == []
+    assert [message.type for message in _sent(channel)] == ["acknowledge"]
+
+
+def test_what_comes_too_far_ahead_is_left_to_come_again() -> None:
+    channel = protocol.DataChannelProtocol()
+    for number in range(1, protocol.MAX_AHEAD + 2):
+        channel.receive(_stream(number), 0.0)
+    assert len(_sent(channel)) == protocol.MAX_AHEAD
+
+
+def test_what_is_no_output_is_told_by_its_type() -> None:
+    channel = _open()
+    channel.receive(_stream(1, b"0", wire.EXIT_CODE), 0.0)
+    assert list(channel.events()) == [protocol.Output(wire.EXIT_CODE, b"0")]
+
+
+def test_a_damaged_message_is_not_acknowledged_and_comes_again() -> None:
+    channel = _open()
+    frame = _stream(1, b"good")
+    channel.receive(frame[:-1] + b"X", 0.0)
+    assert _sent(channel) == []
+    channel.receive(frame, 0.0)
+    assert _outputs(channel) == [b"good"]
+
+
+def test_a_service_that_sends_only_rubbish_is_given_up() -> None:
+    channel = _open()
+    for _frame in range(100):
+        channel.receive(b"rubbish", 0.0)
+    (event,) = channel.events()
+    assert isinstance(event, protocol.Failed)
+    assert "100 unreadable messages in a row" in event.reason
+    assert channel.state is protocol.State.CLOSED
+
+
+def test_messages_of_an_unknown_kind_are_left_alone() -> None:
+    channel = _open()
+    channel.receive(wire.document("something_new", {}), 0.0)
+    assert _sent(channel) == []
+    assert list(channel.events()) == []
+
+
+# -- handshake and end ------------------------------------------------------------------------------------------------
+
+
+def test_a_handshake_is_answered_once() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.0)
+    channel.receive(_stream(1, _REQUEST, wire.HANDSHAKE_REQUEST), 0.0)
+    answers = [message.json() for message in _sent(channel) if message.payload_type == wire.HANDSHAKE_RESPONSE]
+    assert [answer["ProcessedClientActions"] for answer in answers] == [
+        [{"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""}]
+    ]
+
+
+def test_an_action_we_do_not_know_is_called_unsupported() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.receive(_stream(0, b'{"RequestedClientActions": [{"ActionType": "Dance"}]}', wire.HANDSHAKE_REQUEST), 0.0)
+    answer = _sent(channel)[-1].json()
+    assert answer["ProcessedClientActions"][0]["ActionStatus"] == 3
+    assert answer["Errors"] == ["Unsupported action Dance"]
+
+
+def test_a_key_is_asked_for_and_the_answer_covers_all_actions() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
+    assert list(channel.events()) == [protocol.KeyRequested("key", "c")]
+    assert [message.type for message in _sent(channel)] == ["acknowledge"]
+    channel.finish_handshake(payloads.ProcessedAction("KMSEncryption", payloads.ACTION_FAILED, error="No"), 0.0)
+    (answer,) = _sent(channel)
+    assert [action["ActionType"] for action in answer.json()["ProcessedClientActions"]] == ["SessionType", "KMSEncryption"]
+
+
+def test_an_error_told_in_the_middle_of_a_handshake_is_output() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.0)
+    channel.receive(_stream(1, b"no such user"), 0.0)
+    assert _outputs(channel) == [b"no such user"]
+    assert channel.state is protocol.State.HANDSHAKING
+
+
+def test_the_end_of_a_handshake_that_never_began_is_nothing() -> None:
+    channel = _open()
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    assert list(channel.events()) == []
+
+
+def test_the_end_of_the_channel_is_told_once_with_its_reason() -> None:
+    channel = _open()
+    channel.receive(wire.document("channel_closed", {"Output": "Session terminated"}), 0.0)
+    channel.receive(wire.document("channel_closed", {"Output": "again"}), 0.0)
+    channel.receive(_stream(1), 0.0)
+    assert list(channel.events()) == [protocol.Closed("Session terminated")]
+
+
+def test_every_state_can_be_closed_and_no_closed_one_reopens() -> None:
+    assert all(protocol.TRANSITIONS[state, protocol.Trigger.CLOSE] is protocol.State.CLOSED for state in protocol.State)
+    assert all(
+        following is protocol.State.CLOSED
+        for (state, _), following in protocol.TRANSITIONS.items()
+        if state is protocol.State.CLOSED
+    )
+
+
+# -- all of it --------------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    inputs=st.lists(st.binary(min_size=1, max_size=3000), max_size=8),
+    outputs=st.lists(st.binary(min_size=1, max_size=1024), min_size=1, max_size=8),
+    handshake=st.booleans(),
+    faults=st.lists(st.sampled_from(Fault), max_size=60),
+    later=st.integers(0, 8),
+)
+def test_every_byte_arrives_once_and_in_order_on_any_line(
+    inputs: list[bytes], outputs: list[bytes], handshake: bool, faults: list[Fault], later: int
+) -> None:
+    agent = Agent(outputs, handshake=handshake)
+    client = protocol.DataChannelProtocol()
+    line = Line(client, agent, iter(faults))
+    line.connect()
+    for data in inputs[:later]:
+        client.send_input(data, 0.0)
+    line.run(lambda: len(line.delivered) == len(outputs))
+    for data in inputs[later:]:
+        client.send_input(data, line.now)
+    line.run(lambda: client.backlog == 0 and agent.quiet)
+    assert line.delivered == outputs
+    assert b"".join(agent.received) == b"".join(inputs)
+    assert agent.handshake_answers == int(handshake)
+
+
+@pytest.mark.parametrize("every", [3, 7, 20])
+def test_a_megabyte_gets_through_a_line_that_loses_one_frame_in(every: int) -> None:
+    def losing() -> t.Iterator[Fault]:
+        number = 0
+        while True:
+            number += 1
+            yield Fault.DROP if number % every == 0 else Fault.NONE
+
+    agent = Agent([b"go"], handshake=False)
+    client = protocol.DataChannelProtocol()
+    line = Line(client, agent, losing())
+    line.connect()
+    data = bytes(range(256)) * 4096
+    client.send_input(data, 0.0)
+    line.run(lambda: client.backlog == 0 and agent.quiet)
+    assert b"".join(agent.received) == data
+
+
+def test_rubbish_of_any_kind_breaks_nothing() -> None:
+    channel = _open()
+    for kind in messages.MessageType:
+        for payload in (b"", b"[]", b"{}", b"\xff", json.dumps({"AcknowledgedMessageSequenceNumber": "x"}).encode()):
+            channel.receive(wire.pack(wire.Message(kind.value, payload, 5, 5)), 0.0)
+    channel.receive(_stream(1, b"still here"), 0.0)
+    assert channel.state in set(protocol.State)
