@@ -24,7 +24,7 @@ test: $(venv)/test
 	$(bin)/pytest
 
 coverage: $(venv)/test
-	$(bin)/python -m tests.coverage
+	$(bin)/python -m tests.coverage $(arguments)
 
 # In an environment of its own: the ansible package brings all of the community's collections.
 bench:

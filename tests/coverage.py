@@ -3,16 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the tests under coverage and hold the lines they run against what is promised.
 
-Pure files must be covered whole; all code that runs on the controller to nine tenths. The broker is a process of its own and is
-measured through coverage's patch for subprocesses.
+Pure files must be covered whole; all code that runs on the controller to nine tenths. Ansible's workers and the broker are
+processes of their own, which coverage's patches measure; files that nothing runs count too.
 """
 
 from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
+
+_CLONE = pathlib.Path(__file__).resolve().parents[1]
+_DATA = _CLONE / ".cache" / "coverage"
 
 _PURE = (
     "bootstrap", "cutting", "failures", "frames", "messages", "payloads",
@@ -25,10 +29,15 @@ _LEAST = 90.0
 def measure(arguments: list[str]) -> dict[str, tuple[int, int]]:
     """Run pytest; return covered and all lines by file."""
     coverage = [sys.executable, "-m", "coverage"]
-    tests = subprocess.run([*coverage, "run", "--parallel-mode", "-m", "pytest", *arguments], check=False)
-    subprocess.run([*coverage, "combine", "--quiet"], check=True)
-    subprocess.run([*coverage, "json", "--quiet", "-o", ".coverage.json"], check=True)
-    files = json.loads(pathlib.Path(".coverage.json").read_text(encoding="utf-8"))["files"]
+    # Whole paths, because ansible-playbook and the broker run in other folders.
+    measured = ["--parallel-mode", f"--source={_CLONE / 'plugins'}", f"--data-file={_DATA / 'lines'}"]
+    shutil.rmtree(_DATA, ignore_errors=True)
+    _DATA.mkdir(parents=True)
+    tests = subprocess.run([*coverage, "run", *measured, "-m", "pytest", *arguments], cwd=_CLONE, check=False)
+    subprocess.run([*coverage, "combine", "--quiet", f"--data-file={_DATA / 'lines'}"], cwd=_CLONE, check=True)
+    report = _DATA / "report.json"
+    subprocess.run([*coverage, "json", "--quiet", f"--data-file={_DATA / 'lines'}", "-o", str(report)], cwd=_CLONE, check=True)
+    files = json.loads(report.read_text(encoding="utf-8"))["files"]
     if tests.returncode != 0:
         sys.exit(tests.returncode)
     return {name: (file["summary"]["covered_lines"], file["summary"]["num_statements"]) for name, file in files.items()}

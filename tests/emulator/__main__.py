@@ -18,6 +18,7 @@ import typing as t
 import urllib.request
 
 from tests.emulator import fleet, machines
+from tests.emulator.agent import launch
 from tests.emulator.server import ACCESS_KEY, SECRET_KEY, Description, Emulator
 
 _CLONE = pathlib.Path(__file__).resolve().parents[2]
@@ -77,6 +78,7 @@ def up(options: argparse.Namespace) -> None:
     described = fleet.read(options.nodes)
     (options.state / _FLEET).write_text(options.nodes.read_text(encoding="utf-8"), encoding="utf-8")
     Description.remove(options.state)
+    machines.forget_all(options.state)
     server = _start_server(options)
     try:
         description = _wait_for_description(options.state, server)
@@ -126,7 +128,7 @@ def down(options: argparse.Namespace) -> None:
     description = _running(options.state)
     if description is not None:
         os.kill(description.pid, signal.SIGTERM)
-        _wait(lambda: not _lives(description.pid), "the server does not stop")
+        _wait(lambda: not launch.lives(description.pid), "the server does not stop")
     Description.remove(options.state)
 
 
@@ -166,7 +168,7 @@ def register(options: argparse.Namespace) -> None:
 
 def _running(folder: pathlib.Path) -> Description | None:
     description = Description.load(folder)
-    return description if description is not None and _lives(description.pid) else None
+    return description if description is not None and launch.lives(description.pid) else None
 
 
 def _needed(folder: pathlib.Path) -> Description:
@@ -174,10 +176,6 @@ def _needed(folder: pathlib.Path) -> Description:
     if description is None:
         raise EmulatorError(f"none runs in {folder}; start one by: python -m tests.emulator up --state {folder}")
     return description
-
-
-def _lives(pid: int) -> bool:
-    return pathlib.Path("/proc", str(pid)).exists()
 
 
 def _nodes(description: Description) -> list[dict[str, t.Any]]:

@@ -133,8 +133,10 @@ class Front:
             return 404, b'{"error": "There is no such page."}'
         try:
             return 200, json.dumps(handler(_body(environ))).encode()
-        except (BadFaultError, json.JSONDecodeError) as error:
+        except BadFaultError as error:
             return 400, json.dumps({"error": str(error)}).encode()
+        except ValueError as error:
+            return 400, json.dumps({"error": f"The body is not JSON: {error}."}).encode()
 
     def _reset_statistics(self, _body: bytes) -> dict[str, t.Any]:
         self._statistics.reset()

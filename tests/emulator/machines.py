@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 
 from tests.emulator.agent import launch
 from tests.emulator.fleet import Fleet, Machine
@@ -48,6 +49,12 @@ def stop_all(folder: pathlib.Path) -> None:
     """Switch off every machine below a folder."""
     nodes = folder / "nodes"
     launch.stop_all([launch.Node(node) for node in nodes.iterdir()] if nodes.exists() else [])
+
+
+def forget_all(folder: pathlib.Path) -> None:
+    """Have new machines below a folder: those of an earlier emulator are registered in an account that is no more."""
+    stop_all(folder)
+    shutil.rmtree(folder / "nodes", ignore_errors=True)
 
 
 def _settings(folder: pathlib.Path, description: Description, machine: Machine, **identity: str) -> NodeSettings:

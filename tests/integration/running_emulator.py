@@ -72,6 +72,11 @@ class RunningEmulator:
         """Have it break something."""
         self._post("faults", faults)
 
+    def faults(self) -> dict[str, t.Any]:
+        """Return what it still has orders to break."""
+        held: dict[str, t.Any] = self._get("faults")
+        return held
+
     def client(self, service: str) -> t.Any:
         """Return a client of one of its services."""
         session = botocore.session.Session()

@@ -7,14 +7,12 @@ It is sent to the node as text and lives in memory only, so this file is all of 
 nothing of this collection. The other side is ``_session/frames.py``, ``_session/pieces.py`` and ``_session/node.py``.
 
 Frames come in on file descriptor 0 and go out on 1, which are a terminal in raw mode that the agent reads. What goes out is
-ASCII, a line a frame, because the agent passes all output through a UTF-8 filter. What comes in may be lines too (before the
-terminal is known to be raw) or binary.
+ASCII, a line a frame, because the agent passes all output through a UTF-8 filter. What comes in is a stream of frames in numbered
+parcels, because the agent may write a parcel twice; ``_session/parcels.py`` has their layout.
 
 ======================  =====================================================================
 ``<`` base64 ``\\n``      a frame to the controller: content, CRC-32
-``+`` base64 ``\\n``      a part of a frame to the node, more follows
-``>`` base64 ``\\n``      the last part of it
-0, length, …            a frame to the node, binary: 4 byte length, content, CRC-32
+length, …               a frame to the node: 4 byte length of the content, content, CRC-32
 content                 kind, flags (1 body is compressed, 2 last of its stream), 4 byte request id, body
 ======================  =====================================================================
 """
@@ -58,6 +56,8 @@ LINGER = 0.5
 LINGER_AT_MOST = 5.0
 HEADER = struct.Struct(">BBI")
 NUMBER = struct.Struct(">I")
+PARCEL = struct.Struct(">xIH")
+LONGEST_LINE = 64 * 1024
 
 
 class ProtocolError(Exception):
@@ -100,48 +100,72 @@ def unpack(content: bytes) -> "t.Tuple[int, int, int, bytes]":
     return kind, flags, request, zlib.decompress(body) if flags & COMPRESSED else body
 
 
-class Decoder:
-    """Cut the bytes of the terminal into frames."""
+class Parcels:
+    """Put the parcels together to the stream that was sent."""
 
     def __init__(self) -> None:
         self.buffer = bytearray()
-        self.parts = []  # type: t.List[bytes]
+        self.expected = 0
 
-    def feed(self, data: bytes) -> "t.Iterator[t.Tuple[int, int, int, bytes]]":
-        """Take bytes and yield the frames they complete."""
+    def feed(self, data: bytes) -> "t.Iterator[bytes]":
+        """Take bytes of the terminal and yield what they add to the stream."""
         self.buffer += data
         while self.buffer:
-            content = self.binary() if self.buffer[0] == 0 else self.line()
-            if content is None:
+            parcel = self.binary() if self.buffer[0] == 0 else self.line()
+            if parcel is None:
                 return
-            if content:
-                yield unpack(content)
+            number, content = parcel
+            if number > self.expected:
+                raise ProtocolError("parcel %d arrived in place of %d" % (number, self.expected))
+            if number == self.expected:
+                self.expected += 1
+                yield content
 
-    def binary(self) -> "t.Optional[bytes]":
-        """Return a binary frame's content, None when more bytes must come."""
-        if len(self.buffer) < 5:
+    def binary(self) -> "t.Optional[t.Tuple[int, bytes]]":
+        """Return a binary parcel, None when more bytes must come."""
+        if len(self.buffer) < PARCEL.size:
             return None
-        end = 5 + NUMBER.unpack_from(self.buffer, 1)[0] + 4
+        number, length = PARCEL.unpack_from(self.buffer)
+        end = PARCEL.size + length
         if len(self.buffer) < end:
             return None
-        content = bytes(self.buffer[5:end])
+        content = bytes(self.buffer[PARCEL.size : end])
         del self.buffer[:end]
-        return content
+        return number, content
 
-    def line(self) -> "t.Optional[bytes]":
-        """Return an armoured frame's content, b"" for a part of one, None when more bytes must come."""
+    def line(self) -> "t.Optional[t.Tuple[int, bytes]]":
+        """Return an armoured parcel, None when more bytes must come."""
         end = self.buffer.find(b"\n")
         if end < 0:
+            if len(self.buffer) > LONGEST_LINE:
+                raise ProtocolError("a line does not end")
             return None
-        mark, text = bytes(self.buffer[:1]), bytes(self.buffer[1:end])
+        number, colon, text = bytes(self.buffer[:end]).partition(b":")
         del self.buffer[: end + 1]
-        if mark not in (b"+", b">"):
-            raise ProtocolError("a line has no frame in it")
-        self.parts.append(text)
-        if mark == b"+":
-            return b""
-        text, self.parts = b"".join(self.parts), []
-        return base64.b64decode(text, validate=True)
+        if not colon or not number.isdigit():
+            # The command that started this program, written twice.
+            return -1, b""
+        return int(number), base64.b64decode(text, validate=True)
+
+
+class Decoder:
+    """Cut the stream into frames."""
+
+    def __init__(self) -> None:
+        self.parcels = Parcels()
+        self.buffer = bytearray()
+
+    def feed(self, data: bytes) -> "t.Iterator[t.Tuple[int, int, int, bytes]]":
+        """Take bytes of the terminal and yield the frames they complete."""
+        for content in self.parcels.feed(data):
+            self.buffer += content
+            while len(self.buffer) >= NUMBER.size:
+                end = NUMBER.size + NUMBER.unpack_from(self.buffer)[0] + NUMBER.size
+                if len(self.buffer) < end:
+                    break
+                frame = bytes(self.buffer[NUMBER.size : end])
+                del self.buffer[:end]
+                yield unpack(frame)
 
 
 def expand(recipe: bytes, pieces: "t.Dict[int, bytes]") -> bytes:
@@ -173,6 +197,70 @@ def expand(recipe: bytes, pieces: "t.Dict[int, bytes]") -> bytes:
         else:
             raise ProtocolError("unknown step %d in a recipe" % step)
     return b"".join(out)
+
+
+class Watchman:
+    """A process of its own that cleans up when this program is killed, as the agent does to end a session (execcmd.go, Kill)."""
+
+    def __init__(self) -> None:
+        reading, self.pipe = os.pipe()
+        if os.fork() == 0:
+            try:
+                self.serve(reading)
+            finally:
+                os._exit(0)
+        os.close(reading)
+
+    def serve(self, reading: int) -> None:
+        """Read what there is to clean up until nobody can write any more, and do it."""
+        os.setsid()
+        os.close(self.pipe)
+        for descriptor in range(3):
+            os.close(descriptor)
+        left = set()  # type: t.Set[bytes]
+        with open(reading, "rb") as told:
+            for line in told:
+                mark, what = line[:1], base64.b64decode(line[1:])
+                (left.add if mark == b"+" else left.discard)(what)
+        for what in left:
+            if what.startswith(b"/"):
+                remove(what)
+            else:
+                hang_up(int(what))
+
+    def begun(self, what: "t.Union[int, bytes]") -> None:
+        """Mind a process group or an unfinished file."""
+        self.tell(b"+", what)
+
+    def ended(self, what: "t.Union[int, bytes]") -> None:
+        """Mind it no more."""
+        self.tell(b"-", what)
+
+    def tell(self, mark: bytes, what: "t.Union[int, bytes]") -> None:
+        """Write a line."""
+        name = what if isinstance(what, bytes) else b"%d" % what
+        try:
+            os.write(self.pipe, mark + base64.b64encode(name) + b"\n")
+        except OSError:
+            # Somebody killed it; commands run all the same.
+            pass
+
+
+def hang_up(group: int) -> None:
+    """Tell a process group that its user is gone, as the end of a terminal does."""
+    try:
+        os.killpg(group, signal.SIGHUP)
+        os.killpg(group, signal.SIGCONT)
+    except OSError:
+        pass
+
+
+def remove(path: bytes) -> None:
+    """Remove a file if it is there."""
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 class Request:
@@ -251,6 +339,7 @@ class Execution(Request):
             restore_signals=True,
         )
         self.process = process  # type: t.Any
+        program.watchman.begun(process.pid)
         self.pipes = {self.process.stdout: STDOUT, self.process.stderr: STDERR}
         for pipe in (process.stdin, process.stdout, process.stderr):
             os.set_blocking(pipe.fileno(), False)  # type: ignore[union-attr]
@@ -312,6 +401,7 @@ class Execution(Request):
             self.program.watch(pipe, selectors.EVENT_READ if room else 0, functools.partial(self.read_pipe, pipe))
         if self.exited is None and self.process.poll() is not None:
             self.exited = self.last_output = now
+            self.program.watchman.ended(self.process.pid)
         if self.exited is not None:
             quiet = min(self.last_output + LINGER, self.exited + LINGER_AT_MOST)
             # A process left in the background may hold the pipes open for ever.
@@ -358,12 +448,9 @@ class Execution(Request):
         self.end()
 
     def cancel(self) -> None:
-        """Hang up on the command and its children, as the end of a terminal does."""
-        try:
-            os.killpg(self.process.pid, signal.SIGHUP)
-            os.killpg(self.process.pid, signal.SIGCONT)
-        except OSError:
-            pass
+        """Hang up on the command and its children."""
+        hang_up(self.process.pid)
+        self.program.watchman.ended(self.process.pid)
         for pipe in list(self.pipes):
             self.close_pipe(pipe)
         self.program.watch(self.process.stdin, 0, None)
@@ -392,9 +479,11 @@ class Reception(Request):
             folder, name = os.path.split(self.target)
             unique = binascii.hexlify(os.urandom(8))
             temporary = os.path.join(folder, b".ansible-" + name[:64] + b"." + unique)
+            program.watchman.begun(temporary)
             try:
                 self.file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             except OSError as error:
+                program.watchman.ended(temporary)
                 raise OSError(error.errno, error.strerror, self.target) from error
             self.temporary = temporary
         self.announced = int(order.get("size") or 0)
@@ -451,6 +540,7 @@ class Reception(Request):
         self.file = -1
         if self.temporary is not None:
             os.rename(self.temporary, self.target)
+            self.program.watchman.ended(self.temporary)
             self.temporary = None
         self.send(DONE, json.dumps({"size": self.size, "sha256": found}).encode())
         self.end()
@@ -461,7 +551,8 @@ class Reception(Request):
             os.close(self.file)
             self.file = -1
         if self.temporary is not None:
-            os.unlink(self.temporary)
+            remove(self.temporary)
+            self.program.watchman.ended(self.temporary)
             self.temporary = None
 
     def cancel(self) -> None:
@@ -512,6 +603,7 @@ class Program:
     """The loop over the terminal, the commands' pipes and the clock."""
 
     def __init__(self) -> None:
+        self.watchman = Watchman()
         self.selector = selectors.DefaultSelector()
         self.decoder = Decoder()
         self.pieces = {}  # type: t.Dict[int, bytes]
@@ -563,6 +655,10 @@ class Program:
             return
         if not data:
             self.stopping = True
+        self.take(data)
+
+    def take(self, data: bytes) -> None:
+        """Act on the frames that some input completes."""
         for kind, flags, number, body in self.decoder.feed(data):
             self.handle(kind, flags, number, body)
 
@@ -605,8 +701,11 @@ class Program:
         waits = [moment for moment in due if moment is not None]
         return max(0.0, min(waits) - now) if waits else None
 
-    def run(self) -> None:
-        """Serve until the terminal is gone."""
+    def run(self, received: bytes = b"", parcels: int = 0) -> None:
+        """Serve until the terminal is gone.
+
+        What was received before, behind the parcels that this program itself came in, is passed on by its first stage.
+        """
         wake_read, wake_write = os.pipe()
         for descriptor in (0, 1, wake_read, wake_write):
             os.set_blocking(descriptor, False)
@@ -617,6 +716,8 @@ class Program:
         self.watch(0, selectors.EVENT_READ, self.read)
         self.watch(wake_read, selectors.EVENT_READ, lambda: os.read(wake_read, 4096))
         self.send(HELLO, 0, json.dumps(facts()).encode())
+        self.decoder.parcels.expected = parcels
+        self.take(received)
         try:
             while not self.stopping:
                 timeout = self.step()
@@ -677,7 +778,7 @@ def main() -> None:
     make_raw()
     go_home()
     try:
-        Program().run()
+        Program().run(*globals().get("RECEIVED", ()))
     except (ProtocolError, binascii.Error, zlib.error, KeyError, IndexError, struct.error) as error:
         os.set_blocking(1, True)
         os.write(1, armour(FAIL, 0, json.dumps({"code": "PROTOCOL", "message": repr(error), "path": None}).encode()))

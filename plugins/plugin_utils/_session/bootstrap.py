@@ -4,41 +4,44 @@
 """Write the command that a session starts with, and the program that command reads.
 
 Pure. The command is the session's own process (``sh -c`` of the InteractiveCommands document), so nothing is typed at a prompt.
-It makes the terminal raw, looks for a Python and has it read the program from the terminal. The program goes up as lines of
-base64, because it may arrive before the terminal is raw. The command holds no double quote, backslash or brace: the agent puts it
-into a JSON document.
+It makes the terminal raw, looks for a Python and has it read the program from the terminal. The program goes up as armoured
+parcels, because it may arrive before the terminal is raw, and parts of it twice. The command holds no double quote, backslash or
+brace: the agent puts it into a JSON document.
 """
 
 from __future__ import annotations
 
 import ast
-import base64
 import functools
 import pathlib
 import shlex
 import zlib
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import parcels
 
 PYTHON_MISSING = "nopython"
 READY = "ready"
 
 FALLBACK_PYTHONS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python", "/usr/local/bin/python3")
 
-_LINE = 1000
 _TOO_OLD = "import sys; sys.exit(sys.version_info < (3, 6))"
-# os.read and not sys.stdin: a buffered reader would also take the first frames, which come right behind the program.
+# os.read and not sys.stdin: a buffered reader would keep the first frames, which come right behind the program, to itself.
+# No quotes, as it is quoted itself: 10 is the line feed, 58 the colon.
 _READ_PROGRAM = (
     "import os,zlib,base64;"
-    "f=lambda d:d if len(d)=={length} else f(d+(os.read(0,{length}-len(d)) or os._exit(1)));"
-    "exec(zlib.decompress(base64.b64decode(f(bytes()))))"
+    "d=lambda b:dict(x.split(bytes([58])) for x in b.split(bytes([10]))[:-1] if x.split(bytes([58]))[0].isdigit());"
+    "f=lambda b:b if len(d(b))>={count} else f(b+(os.read(0,65536) or os._exit(1)));"
+    "b=f(bytes());d=d(b);"
+    "exec(zlib.decompress(bytes().join(base64.b64decode(d[str(i).encode()]) for i in range({count}))),"
+    "dict(__name__=__name__,RECEIVED=(b,{count})))"
 )
 
 
 @functools.cache
-def program_text() -> bytes:
-    """Return the node program as it is sent: compressed, in lines short enough for any terminal."""
+def program() -> bytes:
+    """Return the node program as it is sent: compressed source."""
     source = pathlib.Path(__file__).parent.parent.joinpath("_node_program", "program.py").read_text(encoding="utf-8")
-    text = base64.b64encode(zlib.compress(without_comments(source).encode(), 9))
-    return b"".join(text[start : start + _LINE] + b"\n" for start in range(0, len(text), _LINE))
+    return zlib.compress(without_comments(source).encode(), 9)
 
 
 def without_comments(source: str) -> str:
@@ -61,7 +64,7 @@ def session_command(pythons: tuple[str, ...] = FALLBACK_PYTHONS, *, announce: bo
     :param pythons: interpreters to try, names or paths, in order.
     :param announce: say ``@ready`` before reading; for a session where the command must be typed at a prompt.
     """
-    stage = _READ_PROGRAM.format(length=len(program_text()))
+    stage = _READ_PROGRAM.format(count=parcels.armoured_count(program()))
     if announce:
         # As numbers, so that the echo of the typed command does not look like it.
         stage = f"import os;os.write(1,bytes({list(f'@{READY}'.encode())}+[10]));" + stage

@@ -23,8 +23,8 @@ _NUMBER = struct.Struct(">I")
 _REMARK = re.compile(rb"@([a-z]+)\r?$")
 """At the end of its line: a shell's prompt may stand before it."""
 
-_LINE = 1000
-"""Characters of an armoured line. A terminal that is not raw yet cuts at 4095."""
+_ECHO = re.compile(rb"[0-9]+:")
+"""Parcels come back until the terminal is raw."""
 
 MAX_LINE = 1024 * 1024
 """Bytes of one frame from a node, before and after decompression; its program sends less than a tenth of it."""
@@ -82,20 +82,15 @@ class Remark:
     name: str
 
 
-def encode(frame: Frame, *, armoured: bool) -> bytes:
-    """Return a frame to the node: as lines that survive any terminal, or as fewer, binary bytes for one known to be raw."""
+def encode(frame: Frame) -> bytes:
+    """Return a frame to the node."""
     body, flags = frame.body, Flags.LAST if frame.last else Flags.NONE
     if len(body) > 64:
         packed = zlib.compress(body, 6)
         if len(packed) < len(body):
             body, flags = packed, flags | Flags.COMPRESSED
     content = _CONTENT.pack(frame.kind, flags, frame.request) + body
-    checked = content + _NUMBER.pack(zlib.crc32(content))
-    if not armoured:
-        return b"\0" + _NUMBER.pack(len(content)) + checked
-    text = base64.b64encode(checked)
-    lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
-    return b"".join(b"+" + line + b"\n" for line in lines[:-1]) + b">" + lines[-1] + b"\n"
+    return _NUMBER.pack(len(content)) + content + _NUMBER.pack(zlib.crc32(content))
 
 
 class Decoder:
@@ -128,7 +123,7 @@ class Decoder:
             yield Remark(remark.group(1).decode("ascii"))
         elif start == 0:
             raise DamagedFrame("a frame of the node arrived damaged")
-        elif not line.startswith((b"+", b">")):
+        elif _ECHO.match(line) is None:
             self.noise = (self.noise + line + b"\n")[-2000:]
 
 

@@ -25,6 +25,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     SessionFailure,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.parcels import ParcelWriter
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
     Closed,
@@ -86,6 +87,7 @@ class Session:
         self._service = service
         self._settings = settings
         self._decoder = frames.Decoder()
+        self._parcels = ParcelWriter()
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
@@ -181,7 +183,7 @@ class Session:
     def _send_program(self) -> None:
         if self._channel is None:
             return
-        self._channel.send(bootstrap.program_text())
+        self._pass_on(bootstrap.program())
         self._program_sent = True
         waiting, self._waiting = self._waiting, []
         for frame in waiting:
@@ -231,7 +233,13 @@ class Session:
         if self._channel is None or not self._program_sent:
             self._waiting.append(frame)
             return
-        self._channel.send(frames.encode(frame, armoured=self._greeting is None))
+        self._pass_on(frames.encode(frame))
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._channel is None:
+            return
+        for parcel in self._parcels.write(data, armoured=self._greeting is None):
+            self._channel.send(parcel)
 
     def _on_event(self, event: Event) -> None:
         _EVENTS[type(event)](self, event)

@@ -5,6 +5,7 @@
 
 It numbers from 0, acknowledges after handling, holds what comes ahead of turn, looks every 100 ms at its oldest unacknowledged
 message only, reconnects a few times, and neither acknowledges nor keeps a message whose handler is not ready. It has no window.
+When its socket is cut between handling and acknowledging, it does not count the message: resent, it is handled a second time.
 """
 
 from __future__ import annotations
@@ -158,10 +159,15 @@ class DataChannel:
                 print(f"{self._session_id}: {error}", flush=True)
                 return  # the real agent tells nobody either; the session hangs until it is terminated
 
-    async def _write(self, frame: bytes) -> None:
-        if self._socket is not None and not self._socket.closed:
-            with contextlib.suppress(aiohttp.ClientError, ConnectionError):
-                await self._socket.send_bytes(frame)
+    async def _write(self, frame: bytes) -> bool:
+        """Send a frame; False when there is no socket to take it."""
+        if self._socket is None or self._socket.closed:
+            return False
+        try:
+            await self._socket.send_bytes(frame)
+        except (aiohttp.ClientError, ConnectionError):
+            return False
+        return True
 
     async def _resend(self) -> None:
         while True:
@@ -192,11 +198,10 @@ class DataChannel:
         if message.sequence < self._expected:
             await self._write(wire.acknowledge(message))
         elif message.sequence > self._expected:
-            if len(self._ahead) < _KEPT:
-                await self._write(wire.acknowledge(message))
+            if len(self._ahead) < _KEPT and await self._write(wire.acknowledge(message)):
                 self._ahead[message.sequence] = message
-        elif await self._take(message.payload_type, message.payload):
-            await self._write(wire.acknowledge(message))
+        elif await self._take(message.payload_type, message.payload) and await self._write(wire.acknowledge(message)):
+            # Only now, as handleStreamDataMessage does it: not when the acknowledgement could not be sent.
             self._expected += 1
             await self._take_those_ahead()
 

@@ -44,7 +44,7 @@ class Node:
 
     def is_running(self) -> bool:
         """Whether its process still lives."""
-        return self.pid != 0 and pathlib.Path("/proc", str(self.pid)).exists()
+        return self.pid != 0 and lives(self.pid)
 
     def stop(self) -> None:
         """Switch it off: no process and no mount is left, its folder stays."""
@@ -85,8 +85,16 @@ def stop_all(nodes: list[Node]) -> None:
         time.sleep(0.02)
     for pid in doomed:
         _signal(pid, signal.SIGKILL)
-    while any(pathlib.Path("/proc", str(pid)).exists() for pid in doomed) and time.monotonic() < deadline + _PATIENCE:
+    while any(lives(pid) for pid in doomed) and time.monotonic() < deadline + _PATIENCE:
         time.sleep(0.02)
+
+
+def lives(pid: int) -> bool:
+    """Whether a process runs; one that only waits to be collected does not, and some first processes collect late or never."""
+    try:
+        return pathlib.Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def read_settings(folder: pathlib.Path) -> NodeSettings:

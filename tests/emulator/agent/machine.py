@@ -36,7 +36,7 @@ class Machine:
         return {"HOME": str(home), "PATH": self.path, "TERM": "xterm-256color", "LANG": os.environ.get("LANG") or "C.UTF-8"}
 
     def start(
-        self, argv: list[str], *, terminal: int | None = None, elevated: bool = False, **streams: t.Any
+        self, argv: list[str], *, terminal: int | None = None, elevated: bool = False, folder: str = "", **streams: t.Any
     ) -> subprocess.Popen[bytes]:
         """Start a process, as root or the session user; with a terminal it becomes the leader of a session on it."""
         switch: dict[str, t.Any] = {}
@@ -48,7 +48,7 @@ class Machine:
                 os.fchown(terminal, self.user_id, -1)
         return subprocess.Popen(
             argv,
-            cwd=self.working_folder,
+            cwd=folder or self.working_folder,
             env=self.environment(elevated),
             start_new_session=True,
             preexec_fn=_control_terminal if terminal is not None else None,

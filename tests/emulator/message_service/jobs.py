@@ -19,6 +19,7 @@ from tests.emulator.state import Command, Invocation, State, now
 
 DONE = {"Success", "Failed", "TimedOut", "Cancelled"}
 NOT_REPORTED = {"", "InProgress", "PassedAndReboot", "SuccessAndReboot"}
+_DETAILS = {"TimedOut": "ExecutionTimedOut"}  # the agent speaks of the time that the document allows, not of the delivery
 KEPT_CHARACTERS = 24_000  # GetCommandInvocation's limit
 
 
@@ -93,6 +94,7 @@ def take_in(invocation: Invocation, reply: dict[str, t.Any]) -> None:
     invocation.started = min(starts, default=invocation.started)
     invocation.ended = now()
     invocation.status = status
+    invocation.details = _DETAILS.get(status, "")
 
 
 def moment_of(text: t.Any) -> datetime.datetime | None:

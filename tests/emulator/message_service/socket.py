@@ -50,13 +50,15 @@ class Socket:
         self._up: Direction = "client_up" if side == "client" else "agent_up"
         self._down: Direction = "client_down" if side == "client" else "agent_down"
         self._is_far = side == "client"  # the delay lies between client and service, as agents live near AWS
+        self._cut = False
         self._late: bytes | None = None
         self._queue: collections.deque[tuple[float, bytes]] = collections.deque()
         self._queued = asyncio.Event()
         self._pump: asyncio.Task[None] | None = None
 
     def abort(self) -> None:
-        """Cut the connection: no closing handshake."""
+        """Cut the connection: no closing handshake, and what is on its way is lost."""
+        self._cut = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -76,6 +78,8 @@ class Socket:
         async for message in self._ws:
             if message.type != aiohttp.WSMsgType.BINARY:
                 continue
+            if self._cut:
+                return
             frame: bytes = message.data
             count(direction, len(frame))
             verdict = verdict_of(direction, node)
@@ -113,6 +117,8 @@ class Socket:
 
     async def send(self, frame: bytes) -> None:
         """Send a frame, or lose it: a socket that has gone does not complain."""
+        if self._cut:
+            return
         verdict = self._faults.frame(self._down, self._node)
         if verdict.late and self._late is None:
             self._late = frame

@@ -9,6 +9,7 @@ import datetime
 import secrets
 import uuid
 
+from tests.emulator import moments
 from tests.emulator.answers import ApiError
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
@@ -23,7 +24,8 @@ _CODE_BYTES = 15  # 20 characters, as AWS's codes have
 def create_activation(caller: Caller, params: Params) -> Answer:
     """Create an activation; its code is told here and never again."""
     present = now()
-    expires = _moment(params.get("ExpirationDate")) or present + _DEFAULT
+    given = params.get("ExpirationDate")
+    expires = present + _DEFAULT if given is None else moments.read(given)
     if not present < expires <= present + _LONGEST:
         raise ApiError("ValidationException", "Activation expiration date is not in valid range (future 30 days).")
     role = params["IamRole"]
@@ -85,11 +87,3 @@ def _row(activation: Activation) -> Answer:
         "CreatedDate": activation.created,
         "Tags": [{"Key": key, "Value": value} for key, value in activation.tags.items()],
     }
-
-
-def _moment(given: float | str | None) -> datetime.datetime | None:
-    if given is None:
-        return None
-    if isinstance(given, str):
-        return datetime.datetime.fromisoformat(given.replace("Z", "+00:00"))
-    return datetime.datetime.fromtimestamp(given, datetime.timezone.utc)

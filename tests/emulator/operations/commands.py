@@ -8,14 +8,15 @@ from __future__ import annotations
 import typing as t
 import uuid
 
+from tests.emulator import moments
 from tests.emulator.answers import ApiError
 from tests.emulator.operations import documents, nodes
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
 from tests.emulator.state import Command, Invocation, now
 
-_MOST_IDS = 50
 _STDOUT, _STDERR, _PLUGIN_OUTPUT = 24_000, 8_000, 2_500
+_PLUGIN = "aws:runShellScript"
 _UNDER_WAY = {"Pending", "InProgress", "Delayed", "Cancelling"}
 
 
@@ -25,9 +26,7 @@ def send_command(caller: Caller, params: Params) -> Answer:
     document = documents.find(caller, params["DocumentName"])
     if documents.kind_of(document) != "Command":
         raise ApiError("InvalidDocument", f"Document {params['DocumentName']} is not a command document.")
-    unknown = set(params.get("Parameters", {})) - set(document.get("parameters") or {})
-    if unknown:
-        raise ApiError("InvalidParameters", f"Parameters {sorted(unknown)} are not in the document.")
+    documents.check_parameters(document, params.get("Parameters", {}))
     chosen = _chosen_nodes(caller, params)
     command = Command(
         command_id=str(uuid.uuid4()),
@@ -52,8 +51,6 @@ def send_command(caller: Caller, params: Params) -> Answer:
 
 def _chosen_nodes(caller: Caller, params: Params) -> list[str]:
     ids: list[str] = params.get("InstanceIds", [])
-    if len(ids) > _MOST_IDS:
-        raise ApiError("ValidationException", f"InstanceIds: at most {_MOST_IDS} at once.")
     for instance_id in ids:
         if instance_id not in caller.state.nodes:
             raise ApiError(
@@ -84,7 +81,9 @@ def list_commands(caller: Caller, params: Params) -> Answer:
     found = [
         command
         for command in reversed(caller.state.commands.values())
-        if params.get("CommandId") in (None, command.command_id) and params.get("InstanceId") in (None, *command.invocations)
+        if params.get("CommandId") in (None, command.command_id)
+        and params.get("InstanceId") in (None, *command.invocations)
+        and all(_passes(command, _states(command), given) for given in params.get("Filters", []))
     ]
     if params.get("CommandId") and not found:
         raise ApiError("InvalidCommandId", "The command ID is not valid.")
@@ -95,11 +94,16 @@ def list_commands(caller: Caller, params: Params) -> Answer:
 @operation("ListCommandInvocations")
 def list_command_invocations(caller: Caller, params: Params) -> Answer:
     """List what became of commands on nodes; output only with Details, and little of it."""
+    filters = params.get("Filters", [])
+    if any(given["key"] == "ExecutionStage" for given in filters):
+        raise ApiError("InvalidFilterKey", "The filter ExecutionStage is one of ListCommands only.")
     found = [
         (command, invocation)
         for command in caller.state.commands.values()
         for invocation in command.invocations.values()
-        if params.get("CommandId") in (None, command.command_id) and params.get("InstanceId") in (None, invocation.instance_id)
+        if params.get("CommandId") in (None, command.command_id)
+        and params.get("InstanceId") in (None, invocation.instance_id)
+        and all(_passes(command, {invocation.status, invocation.details}, given) for given in filters)
     ]
     rows, token = page(found, "ListCommandInvocations", params.get("MaxResults", 50), params.get("NextToken"))
     details = bool(params.get("Details"))
@@ -113,20 +117,51 @@ def get_command_invocation(caller: Caller, params: Params) -> Answer:
     invocation = command.invocations.get(params["InstanceId"]) if command else None
     if command is None or invocation is None:
         raise ApiError("InvocationDoesNotExist", "The command ID and instance ID you specified did not match any invocations.")
+    if params.get("PluginName") not in (None, _PLUGIN, *(step["name"] for step in command.document.get("mainSteps") or [])):
+        raise ApiError("InvalidPluginName", "The plugin name is not valid.")
+    over = invocation.status not in _UNDER_WAY
     return {
         "CommandId": command.command_id,
         "InstanceId": invocation.instance_id,
         "Comment": command.comment,
         "DocumentName": command.document_name,
-        "PluginName": "aws:runShellScript",
+        "DocumentVersion": "",
+        "PluginName": _PLUGIN,
         "ResponseCode": invocation.response_code,
-        "ExecutionStartDateTime": invocation.started.isoformat() if invocation.started else "",
-        "ExecutionEndDateTime": invocation.ended.isoformat() if invocation.ended else "",
+        "ExecutionStartDateTime": moments.text(invocation.started),
+        "ExecutionElapsedTime": _elapsed(invocation),
+        "ExecutionEndDateTime": moments.text(invocation.ended),
         "Status": invocation.status,
         "StatusDetails": invocation.details or invocation.status,
-        "StandardOutputContent": invocation.stdout[:_STDOUT],
-        "StandardErrorContent": invocation.stderr[:_STDERR],
+        "StandardOutputContent": invocation.stdout[:_STDOUT] if over else "",
+        "StandardOutputUrl": "",
+        "StandardErrorContent": invocation.stderr[:_STDERR] if over else "",
+        "StandardErrorUrl": "",
     }
+
+
+def _elapsed(invocation: Invocation) -> str:
+    if invocation.started is None or invocation.ended is None:
+        return ""
+    return f"PT{(invocation.ended - invocation.started).total_seconds():.3f}S"
+
+
+def _states(command: Command) -> set[str]:
+    """Return what the filters Status and ExecutionStage find a command by."""
+    row = _row(command)
+    details = {invocation.details for invocation in command.invocations.values() if invocation.status == row["Status"]}
+    return {row["Status"], *details, "Executing" if row["Status"] in _UNDER_WAY else "Complete"}
+
+
+def _passes(command: Command, states: set[str], given: dict[str, str]) -> bool:
+    key, value = given["key"], given["value"]
+    if key == "InvokedAfter":
+        return command.requested >= moments.read(value)
+    if key == "InvokedBefore":
+        return command.requested < moments.read(value)
+    if key == "DocumentName":
+        return command.document_name == value
+    return value in states
 
 
 def _row(command: Command) -> Answer:
@@ -154,7 +189,7 @@ def _row(command: Command) -> Answer:
 
 def _invocation_row(command: Command, invocation: Invocation, *, details: bool) -> Answer:
     plugin = {
-        "Name": "aws:runShellScript",
+        "Name": _PLUGIN,
         "Status": invocation.status,
         "StatusDetails": invocation.details or invocation.status,
         "ResponseCode": invocation.response_code,

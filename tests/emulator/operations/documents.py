@@ -29,6 +29,7 @@ def _for_platforms(shell: Document) -> Document:
 _COMMAND = {"command": _text("(Required) The command to run on the instance")}
 _PORT = {"portNumber": _text("(Optional) Port number of the server on the instance", default="80")}
 _LOCAL_PORT = {"localPortNumber": _text("(Optional) Port number on local machine to forward traffic to", default="0")}
+_HOST = _text("(Optional) Hostname or IP address of the destination server", default="localhost")
 
 AWS_OWNED: dict[str, Document] = {
     PREFERENCES: {
@@ -75,7 +76,7 @@ AWS_OWNED: dict[str, Document] = {
         "schemaVersion": "1.0",
         "description": "Document to start port forwarding session over Session Manager to remote host",
         "sessionType": "Port",
-        "parameters": {**_PORT, **_LOCAL_PORT, "host": _text("(Optional) Hostname or IP address of the destination server")},
+        "parameters": {**_PORT, **_LOCAL_PORT, "host": _HOST},
         "properties": {
             "portNumber": "{{ portNumber }}",
             "type": "LocalPortForwarding",
@@ -124,6 +125,17 @@ def find(caller: Caller, name: str) -> Document:
     if name not in AWS_OWNED:
         raise ApiError("InvalidDocument", f"Document with name {name} does not exist.")
     return AWS_OWNED[name]
+
+
+def check_parameters(document: Document, given: dict[str, list[str]]) -> None:
+    """Refuse parameters that a document does not have, and the lack of those that it needs."""
+    declared = document.get("parameters") or {}
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise ApiError("InvalidParameters", f"Parameters {unknown} are not in the document.")
+    missing = sorted(name for name, spec in declared.items() if "default" not in spec and name not in given)
+    if missing:
+        raise ApiError("InvalidParameters", f"Required parameters {missing} are missing.")
 
 
 def kind_of(document: Document) -> str:

@@ -13,6 +13,7 @@ import moto.backends
 from tests.emulator.answers import ApiError
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
+from tests.emulator.service_models import service_model
 from tests.emulator.state import Node, now
 
 _LOST_AFTER = datetime.timedelta(minutes=30)
@@ -37,13 +38,20 @@ _FILTERS: dict[str, t.Callable[[Caller, Node], str]] = {
     "IamRole": lambda _caller, node: node.iam_role,
     "ResourceType": lambda _caller, node: node.resource_type,
     "AssociationStatus": lambda _caller, _node: "",
+    "SourceIds": lambda _caller, node: node.instance_id,
+    "SourceTypes": lambda _caller, node: _source_type(node),
 }
+_ENUMERATED = {"PingStatus": "PingStatus", "PlatformTypes": "PlatformType", "ResourceType": "ResourceType"}
+"""Filters whose values the model enumerates, with the shapes that do."""
 
 
 @operation("DescribeInstanceInformation")
 def describe_instance_information(caller: Caller, params: Params) -> Answer:
     """List nodes, at most 50 a page."""
-    nodes = _filtered(caller, [*_old_filters(params), *_new_filters(params, "Filters")])
+    if params.get("InstanceInformationFilterList") and params.get("Filters"):
+        raise ApiError("ValidationException", "Specify either InstanceInformationFilterList or Filters, not both.")
+    given = [*_old_filters(params), *_new_filters(params, "Filters")]
+    nodes = _filtered(caller, given, "InvalidInstanceInformationFilterValue")
     rows, token = _paged("DescribeInstanceInformation", nodes, params)
     return {"InstanceInformationList": [_information(caller, node) for node in rows], "NextToken": token}
 
@@ -52,7 +60,8 @@ def describe_instance_information(caller: Caller, params: Params) -> Answer:
 def describe_instance_properties(caller: Caller, params: Params) -> Answer:
     """List nodes with what EC2 knows of them, up to a thousand a page."""
     given = [(item["key"], item["valueSet"], "Equal") for item in params.get("InstancePropertyFilterList", [])]
-    nodes = _filtered(caller, [*given, *_new_filters(params, "FiltersWithOperator")])
+    given += _new_filters(params, "FiltersWithOperator")
+    nodes = _filtered(caller, given, "InvalidInstancePropertyFilterValue")
     rows, token = _paged("DescribeInstanceProperties", nodes, params)
     return {"InstanceProperties": [_properties(caller, node) for node in rows], "NextToken": token}
 
@@ -72,10 +81,12 @@ def _new_filters(params: Params, member: str) -> list[tuple[str, list[str], str]
     return [(item["Key"], item["Values"], item.get("Operator", "Equal")) for item in params.get(member, [])]
 
 
-def _filtered(caller: Caller, filters: list[tuple[str, list[str], str]]) -> list[Node]:
+def _filtered(caller: Caller, filters: list[tuple[str, list[str], str]], bad_value: str) -> list[Node]:
     tags = [key for key, _values, _operator in filters if key.startswith("tag")]
     if tags and len(tags) < len(filters):
-        raise ApiError("InvalidInstanceInformationFilterValue", "Tag filters cannot be combined with other filters.")
+        raise ApiError(bad_value, "Tag filters cannot be combined with other filters.")
+    for key, values, _operator in filters:
+        _check_filter(key, values, bad_value)
     nodes = sorted(caller.state.nodes.values(), key=lambda node: node.instance_id)
     for key, values, operator in filters:
         if key == "InstanceIds" and operator == "Equal":
@@ -86,13 +97,21 @@ def _filtered(caller: Caller, filters: list[tuple[str, list[str], str]]) -> list
     return nodes
 
 
+def _check_filter(key: str, values: list[str], bad_value: str) -> None:
+    if key not in _FILTERS and key != "tag-key" and not key.startswith("tag:"):
+        raise ApiError("InvalidFilterKey", f"{key} is not a valid filter key.")
+    if key in _ENUMERATED:
+        known = service_model("ssm").shape_for(_ENUMERATED[key]).metadata["enum"]
+        wrong = [value for value in values if value not in known]
+        if wrong:
+            raise ApiError(bad_value, f"{', '.join(wrong)}: not a value of {key}; these are: {', '.join(known)}.")
+
+
 def _meets(caller: Caller, node: Node, key: str, values: list[str], operator: str) -> bool:
     if key == "tag-key":
         return any(value in tags_of(caller, node) for value in values)
     if key.startswith("tag:"):
         return tags_of(caller, node).get(key[4:]) in values
-    if key not in _FILTERS:
-        raise ApiError("InvalidInstanceInformationFilterValue", f"{key} is not a valid filter key.")
     value = _FILTERS[key](caller, node)
     if operator == "BeginWith":
         return any(value.startswith(start) for start in values)
@@ -126,6 +145,10 @@ def _information(caller: Caller, node: Node) -> Answer:
     return {**shared, "IsLatestVersion": True}
 
 
+def _source_type(node: Node) -> str:
+    return "AWS::SSM::ManagedInstance" if node.resource_type == "ManagedInstance" else "AWS::EC2::Instance"
+
+
 def _shared(caller: Caller, node: Node) -> Answer:
     hybrid = node.resource_type == "ManagedInstance"
     return {
@@ -144,7 +167,7 @@ def _shared(caller: Caller, node: Node) -> Answer:
         "IPAddress": node.ip_address or None,
         "ComputerName": node.computer_name or None,
         "SourceId": node.instance_id,
-        "SourceType": "AWS::SSM::ManagedInstance" if hybrid else "AWS::EC2::Instance",
+        "SourceType": _source_type(node),
     }
 
 

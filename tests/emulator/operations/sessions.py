@@ -8,6 +8,7 @@ from __future__ import annotations
 import secrets
 import typing as t
 
+from tests.emulator import moments
 from tests.emulator.answers import ApiError
 from tests.emulator.operations import documents
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
@@ -26,7 +27,7 @@ def start_session(caller: Caller, params: Params) -> Answer:
     document = documents.find(caller, name)
     if documents.kind_of(document) != "Session":
         raise ApiError("InvalidDocument", f"Document type of {name} is not supported for sessions.")
-    _check_parameters(document, params.get("Parameters", {}))
+    documents.check_parameters(document, params.get("Parameters", {}))
     if not caller.service.is_connected(target):
         raise ApiError("TargetNotConnected", f"{target} is not connected.")
     session = Session(
@@ -43,16 +44,6 @@ def start_session(caller: Caller, params: Params) -> Answer:
         caller.state.sessions[session.session_id] = session
     caller.statistics.session_opened(session.session_id)
     return _access(caller, session.session_id, caller.service.start_session(session))
-
-
-def _check_parameters(document: documents.Document, given: dict[str, list[str]]) -> None:
-    declared = document.get("parameters") or {}
-    unknown = sorted(set(given) - set(declared))
-    if unknown:
-        raise ApiError("InvalidParameters", f"Parameters {unknown} are not in the document.")
-    missing = sorted(name for name, spec in declared.items() if "default" not in spec and name not in given)
-    if missing and missing != ["host"]:
-        raise ApiError("InvalidParameters", f"Required parameters {missing} are missing.")
 
 
 def _owner(caller: Caller) -> str:
@@ -84,11 +75,15 @@ def terminate_session(caller: Caller, params: Params) -> Answer:
     return {"SessionId": params["SessionId"]}
 
 
-_FILTERS: dict[str, t.Callable[[Session], str]] = {
-    "Target": lambda session: session.target,
-    "Owner": lambda session: session.owner,
-    "Status": lambda session: session.status,
-    "SessionId": lambda session: session.session_id,
+_ACCESS_TYPE = "Standard"
+_FILTERS: dict[str, t.Callable[[Session, str], bool]] = {
+    "InvokedAfter": lambda session, value: session.started >= moments.read(value),
+    "InvokedBefore": lambda session, value: session.started < moments.read(value),
+    "Target": lambda session, value: session.target == value,
+    "Owner": lambda session, value: session.owner == value,
+    "Status": lambda session, value: session.status == value,
+    "SessionId": lambda session, value: session.session_id == value,
+    "AccessType": lambda _session, value: value == _ACCESS_TYPE,
 }
 
 
@@ -98,10 +93,7 @@ def describe_sessions(caller: Caller, params: Params) -> Answer:
     history = params["State"] == "History"
     found = [session for session in caller.state.sessions.values() if (session.status in _HISTORY) == history]
     for given in params.get("Filters", []):
-        member = _FILTERS.get(given["key"])
-        if member is None:
-            raise ApiError("InvalidFilterKey", f"{given['key']} is not supported here.")
-        found = [session for session in found if member(session) == given["value"]]
+        found = [session for session in found if _FILTERS[given["key"]](session, given["value"])]
     rows, token = page(found, "DescribeSessions", params.get("MaxResults", 200), params.get("NextToken"))
     return {"Sessions": [_row(session) for session in rows], "NextToken": token}
 
@@ -116,4 +108,5 @@ def _row(session: Session) -> Answer:
         "DocumentName": session.document_name,
         "Owner": session.owner,
         "Reason": session.reason or None,
+        "AccessType": _ACCESS_TYPE,
     }

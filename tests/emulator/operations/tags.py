@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import sys
+import typing as t
+
+import moto.backends
+
 from tests.emulator.answers import ApiError, LeaveToMotoError
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
 from tests.emulator.state import Node
 
 _KIND = "ManagedInstance"
-_TAGGING = "resourcegroupstaggingapi"
+_RESOURCE_TYPE = "ssm:managed-instance"
+_TAGGING: t.Final = "resourcegroupstaggingapi"
+_MOST = 100  # resources a page
 
 
 def _node(caller: Caller, params: Params) -> Node:
@@ -45,29 +52,72 @@ def remove_tags_from_resource(caller: Caller, params: Params) -> Answer:
 @operation("ListTagsForResource")
 def list_tags_for_resource(caller: Caller, params: Params) -> Answer:
     """List the tags of one node."""
-    return {"TagList": _tags(_node(caller, params))}
+    return {"TagList": _tags(_node(caller, params).tags)}
 
 
 @operation("GetResources", _TAGGING)
 def get_resources(caller: Caller, params: Params) -> Answer:
-    """List hybrid nodes that have tags, chosen or all."""
-    prefix = f"arn:aws:ssm:{caller.state.region}:{caller.state.account}:managed-instance/"
-    chosen = params.get("ResourceARNList")
-    kinds = params.get("ResourceTypeFilters")
-    if chosen is None and kinds is not None and "ssm:managed-instance" not in kinds:
-        raise LeaveToMotoError
-    tagged = {
-        prefix + node.instance_id: node for node in caller.state.nodes.values() if node.tags and node.instance_id.startswith("mi-")
-    }
-    found = [arn for arn in sorted(tagged) if chosen is None or arn in chosen]
-    rows, token = page(
-        found, "GetResources", params.get("ResourcesPerPage", 100), params.get("PaginationToken"), "PaginationTokenExpiredException"
+    """List tagged resources: hybrid nodes are ours, all others moto's."""
+    _check_request(params)
+    found = _managed(caller, params) | _elsewhere(caller, params)
+    arns, token = page(
+        sorted(found),
+        "GetResources",
+        params.get("ResourcesPerPage", _MOST),
+        params.get("PaginationToken"),
+        "PaginationTokenExpiredException",
     )
     return {
-        "ResourceTagMappingList": [{"ResourceARN": arn, "Tags": _tags(tagged[arn])} for arn in rows],
+        "ResourceTagMappingList": [{"ResourceARN": arn, "Tags": _tags(found[arn])} for arn in arns],
         "PaginationToken": token or "",
     }
 
 
-def _tags(node: Node) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in sorted(node.tags.items())]
+def _check_request(params: Params) -> None:
+    others = sorted(set(params) & {"ResourceTypeFilters", "TagFilters", "ResourcesPerPage", "TagsPerPage", "PaginationToken"})
+    if "ResourceARNList" in params and others:
+        raise ApiError("InvalidParameterException", f"ResourceARNList cannot be combined with {', '.join(others)}.")
+    if not 1 <= params.get("ResourcesPerPage", _MOST) <= _MOST:
+        raise ApiError("InvalidParameterException", f"ResourcesPerPage must be between 1 and {_MOST}")
+
+
+def _managed(caller: Caller, params: Params) -> dict[str, dict[str, str]]:
+    """Return the tags of the hybrid nodes that are asked for, by ARN."""
+    if not {_RESOURCE_TYPE, "ssm"}.intersection(params.get("ResourceTypeFilters", [_RESOURCE_TYPE])):
+        return {}
+    prefix = _prefix(caller)
+    nodes = {prefix + node.instance_id: node.tags for node in caller.state.nodes.values() if node.resource_type == _KIND}
+    return {
+        arn: tags
+        for arn, tags in nodes.items()
+        if tags and arn in params.get("ResourceARNList", nodes) and _meets(tags, params.get("TagFilters", []))
+    }
+
+
+def _meets(tags: dict[str, str], filters: list[Params]) -> bool:
+    return all(given["Key"] in tags and (not given.get("Values") or tags[given["Key"]] in given["Values"]) for given in filters)
+
+
+def _elsewhere(caller: Caller, params: Params) -> dict[str, dict[str, str]]:
+    """Return the tags of moto's resources, by ARN; it goes through all of its services for that, so only when it must."""
+    kinds = [kind for kind in params.get("ResourceTypeFilters", []) if kind != _RESOURCE_TYPE]
+    arns = [arn for arn in params.get("ResourceARNList", []) if not arn.startswith(_prefix(caller))]
+    if not (kinds or arns) and ("ResourceTypeFilters" in params or "ResourceARNList" in params):
+        return {}
+    backend: t.Any = moto.backends.get_backend(_TAGGING)[caller.state.account][caller.state.region]
+    _token, found = backend.get_resources(
+        resources_per_page=sys.maxsize,
+        tags_per_page=sys.maxsize,
+        tag_filters=params.get("TagFilters", []),
+        resource_type_filters=kinds,
+        resource_arn_list=arns,
+    )
+    return {resource.arn: dict(resource.tags) for resource in found}
+
+
+def _prefix(caller: Caller) -> str:
+    return f"arn:aws:ssm:{caller.state.region}:{caller.state.account}:managed-instance/"
+
+
+def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]

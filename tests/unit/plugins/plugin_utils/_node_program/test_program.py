@@ -20,7 +20,7 @@ import time
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames, pieces
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames, parcels, pieces
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import Segment
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
 
@@ -42,6 +42,7 @@ class Node:
 
     def __init__(self, folder: pathlib.Path, interpreter: str = sys.executable, **environment: str) -> None:
         self.ledger = pieces.PieceLedger()
+        self.parcels = parcels.ParcelWriter()
         self.decoder = frames.Decoder()
         self.process = subprocess.Popen(
             [interpreter, "-I", "-S", str(_SOURCE)],
@@ -67,9 +68,10 @@ class Node:
     def write(self, frame: Frame) -> None:
         """Send a frame."""
         assert self.process.stdin is not None
-        data = frames.encode(frame, armoured=False)
-        while data:
-            data = data[self.process.stdin.write(data) :]
+        for parcel in self.parcels.write(frames.encode(frame), armoured=False):
+            data = parcel
+            while data:
+                data = data[self.process.stdin.write(data) :]
 
     def next(self, seconds: float = 10.0) -> Frame:
         """Return the next frame."""
@@ -307,7 +309,10 @@ def test_an_unfinished_file_leaves_nothing(node: Node, tmp_path: pathlib.Path) -
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_end_of_the_session_leaves_no_unfinished_file_and_no_command(node: Node, tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_the_end_of_the_session_leaves_no_unfinished_file_and_no_command(
+    node: Node, tmp_path: pathlib.Path, end: signal.Signals
+) -> None:
     node.send(Kind.PUT, 5, json.dumps({"path": str(tmp_path / "file"), "size": 10}).encode(), b"some", last=False)
     node.send(Kind.EXEC, 6, f"echo $$ > {tmp_path}/pid; exec sleep 88".encode())
     deadline = time.monotonic() + 5
@@ -315,10 +320,25 @@ def test_the_end_of_the_session_leaves_no_unfinished_file_and_no_command(node: N
         assert time.monotonic() < deadline
         time.sleep(0.01)
     pid = int((tmp_path / "pid").read_text(encoding="utf-8"))
-    node.process.send_signal(signal.SIGHUP)
+    node.process.send_signal(end)
     node.process.wait(5)
+    deadline = time.monotonic() + 5
+    while _is_running(pid) or len(list(tmp_path.iterdir())) > 1:
+        assert time.monotonic() < deadline, list(tmp_path.iterdir())
+        time.sleep(0.01)
     assert [path.name for path in tmp_path.iterdir()] == ["pid"]
-    assert not _is_running(pid)
+
+
+def test_what_ended_before_the_session_did_is_left_alone(node: Node, tmp_path: pathlib.Path) -> None:
+    (_code, background, _error) = node.run(b"sleep 88 >/dev/null 2>&1 & echo $!")
+    _put(node, str(tmp_path / "file"), b"data")
+    assert node.next().kind == Kind.DONE
+    node.process.kill()
+    node.process.wait(5)
+    time.sleep(0.3)
+    assert _is_running(int(background))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    os.kill(int(background), signal.SIGKILL)
 
 
 @pytest.mark.parametrize(
@@ -391,7 +411,7 @@ def test_names_in_any_bytes_are_kept(node: Node, tmp_path: pathlib.Path) -> None
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rubbish", [b"hello\n", b">####\n", b"\0\0\0\0\x06abcdefghij", b">" + b"AAAA" * 4 + b"\n"])
+@pytest.mark.parametrize("rubbish", [b"0:####\n", b"1:AAAA\n", b"0:AAAABkFB\n1:QUFBQUFBQUFBQQ==\n", b"x" * 70_000])
 def test_rubbish_ends_the_program_with_a_word_to_the_controller(node: Node, rubbish: bytes) -> None:
     assert node.process.stdin is not None
     node.process.stdin.write(rubbish)

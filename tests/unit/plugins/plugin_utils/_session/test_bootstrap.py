@@ -6,25 +6,19 @@
 from __future__ import annotations
 
 import ast
-import base64
 import subprocess
 import zlib
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap, frames, parcels, pieces
 
 
 def test_the_command_can_stand_in_the_agents_json() -> None:
     assert not set('"\\{}') & set(bootstrap.session_command())
 
 
-def test_the_program_goes_up_in_lines_short_enough_for_any_terminal() -> None:
-    lines = bootstrap.program_text().splitlines(keepends=True)
-    assert all(len(line) <= 1001 and line.endswith(b"\n") for line in lines)
-
-
 def test_the_program_sent_is_the_program_without_comments() -> None:
-    sent = zlib.decompress(base64.b64decode(bootstrap.program_text())).decode()
+    sent = zlib.decompress(bootstrap.program()).decode()
     ast.parse(sent, feature_version=(3, 6))
     assert "#" not in sent
     assert "class Execution" in sent
@@ -50,10 +44,37 @@ def test_an_interpreter_too_old_is_passed_over() -> None:
     assert _run(bootstrap.session_command(("false", "no-such-python")), b"") == b"@nopython\n"
 
 
+def _parcels() -> list[bytes]:
+    return parcels.ParcelWriter().write(bootstrap.program(), armoured=True)
+
+
 @pytest.mark.parametrize("announce", [False, True])
 def test_the_program_is_read_and_greets(announce: bool) -> None:
-    output = _run(bootstrap.session_command(("python3",), announce=announce), bootstrap.program_text())
+    output = _run(bootstrap.session_command(("python3",), announce=announce), b"".join(_parcels()))
     assert output.startswith(b"@ready\n<" if announce else b"<")
+
+
+def test_the_program_is_read_when_each_part_of_it_and_the_typed_command_arrive_twice() -> None:
+    command = bootstrap.session_command(("python3",))
+    output = _run(command, command.encode() + b"\n" + b"".join(parcel * 2 for parcel in _parcels()))
+    assert output.startswith(b"<")
+
+
+def test_requests_right_behind_the_program_are_not_lost() -> None:
+    request = frames.encode(frames.Frame(frames.Kind.EXEC, 1, pieces.number(9) + b"echo here", last=True))
+    writer = parcels.ParcelWriter()
+    sent = [*writer.write(bootstrap.program(), armoured=True), *writer.write(request, armoured=True)]
+    with subprocess.Popen(
+        ["sh", "-c", bootstrap.session_command(("python3",))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as node:
+        assert node.stdin is not None
+        assert node.stdout is not None
+        node.stdin.write(b"".join(sent))
+        node.stdin.flush()
+        decoder = frames.Decoder()
+        found = [frame for _line in range(2) for frame in decoder.feed(node.stdout.readline())]
+        node.kill()
+    assert [frame.kind for frame in found if isinstance(frame, frames.Frame)] == [frames.Kind.HELLO, frames.Kind.RESULT]
 
 
 def test_the_echo_of_a_typed_command_does_not_look_like_an_answer() -> None:
@@ -63,4 +84,4 @@ def test_the_echo_of_a_typed_command_does_not_look_like_an_answer() -> None:
 
 
 def test_a_session_that_ends_while_the_program_goes_up_leaves_nothing_running() -> None:
-    assert _run(bootstrap.session_command(("python3",)), bootstrap.program_text()[:500]) == b""
+    assert _run(bootstrap.session_command(("python3",)), _parcels()[0]) == b""

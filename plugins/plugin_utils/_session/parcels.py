@@ -1,0 +1,57 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Number the bytes on their way to a node, so that what arrives twice is taken once.
+
+Pure. An agent counts a message as handled only when it could send the acknowledgement (datachannel.go, handleStreamDataMessage).
+When its socket is cut in between, it writes the same message to the terminal once more. So each message carries one whole parcel,
+and the node's program, which has the reading half (``Parcels`` in ``_node_program/program.py``), drops those it had.
+
+==================================  ====================================================================
+number ``:`` base64 ``\\n``           a parcel that survives a terminal which is not raw yet
+0, 4 byte number, 2 byte length, …  a parcel for a raw terminal, binary
+==================================  ====================================================================
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages
+
+_BINARY_HEADER = struct.Struct(">xIH")
+
+ARMOURED_CONTENT = 744
+"""Bytes in an armoured parcel; base64 makes 992 of them, which leaves room for a long number."""
+
+BINARY_CONTENT = messages.MAX_PAYLOAD - _BINARY_HEADER.size
+
+
+def armoured_count(data: bytes) -> int:
+    """Return how many armoured parcels carry these bytes."""
+    return -(-len(data) // ARMOURED_CONTENT)
+
+
+class ParcelWriter:
+    """One session's stream to its node."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def write(self, data: bytes, *, armoured: bool) -> list[bytes]:
+        """Return the parcels that carry these bytes; each is to be a message of its own."""
+        content = ARMOURED_CONTENT if armoured else BINARY_CONTENT
+        pack = self._armoured if armoured else self._binary
+        return [pack(data[start : start + content]) for start in range(0, len(data), content)]
+
+    def _armoured(self, content: bytes) -> bytes:
+        return b"%d:%s\n" % (self._take_number(), base64.b64encode(content))
+
+    def _binary(self, content: bytes) -> bytes:
+        return _BINARY_HEADER.pack(self._take_number(), len(content)) + content
+
+    def _take_number(self) -> int:
+        number = self._next
+        self._next += 1
+        return number

@@ -1,0 +1,64 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parcels, by both halves: ours writes, the node program's reads."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages, parcels
+from hypothesis import given
+from hypothesis import strategies as st
+
+_STREAM = st.lists(st.tuples(st.binary(max_size=3000), st.booleans()), max_size=6)
+
+
+def _written(stream: list[tuple[bytes, bool]]) -> list[bytes]:
+    writer = parcels.ParcelWriter()
+    return [parcel for data, armoured in stream for parcel in writer.write(data, armoured=armoured)]
+
+
+@given(_STREAM, st.data())
+def test_what_arrives_twice_is_taken_once(stream: list[tuple[bytes, bool]], data: st.DataObject) -> None:
+    sent = _written(stream)
+    times = data.draw(st.lists(st.integers(1, 3), min_size=len(sent), max_size=len(sent)))
+    reader = program.Parcels()
+    arrived = b"".join(parcel * count for parcel, count in zip(sent, times, strict=True))
+    assert b"".join(reader.feed(arrived)) == b"".join(part for part, _armoured in stream)
+
+
+@given(_STREAM, st.lists(st.integers(0, 2000), max_size=10))
+def test_it_does_not_matter_how_the_terminal_cuts(stream: list[tuple[bytes, bool]], sizes: list[int]) -> None:
+    arrived = b"".join(_written(stream))
+    reader = program.Parcels()
+    read = []
+    for size in sizes:
+        read += list(reader.feed(arrived[:size]))
+        arrived = arrived[size:]
+    read += list(reader.feed(arrived))
+    assert b"".join(read) == b"".join(part for part, _armoured in stream)
+
+
+@given(st.binary(max_size=5000), st.booleans())
+def test_each_parcel_is_one_message(data: bytes, armoured: bool) -> None:
+    assert all(len(parcel) <= messages.MAX_PAYLOAD for parcel in parcels.ParcelWriter().write(data, armoured=armoured))
+
+
+@given(st.binary(max_size=5000))
+def test_armoured_parcels_are_counted_beforehand(data: bytes) -> None:
+    assert parcels.armoured_count(data) == len(parcels.ParcelWriter().write(data, armoured=True))
+
+
+def test_an_armoured_parcel_is_one_line() -> None:
+    for parcel in parcels.ParcelWriter().write(bytes(range(256)) * 20, armoured=True):
+        assert parcel.index(b"\n") == len(parcel) - 1
+
+
+@pytest.mark.parametrize("armoured", [True, False])
+def test_a_missing_parcel_is_noticed(armoured: bool) -> None:
+    first, second, third = parcels.ParcelWriter().write(bytes(2500 if not armoured else 2000), armoured=armoured)
+    reader = program.Parcels()
+    with pytest.raises(program.ProtocolError, match="parcel 2 arrived in place of 1"):
+        list(reader.feed(first + third))
+    assert second
