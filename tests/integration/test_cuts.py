@@ -72,4 +72,14 @@ def test_a_line_cut_for_longer_than_reconnect_timeout_is_unreachable(ansible: An
     )
     run = ansible.playbook("- ansible.builtin.ping:", ansible.inventory("web-1", ansible_ssm_reconnect_timeout="2"), timeout=60)
     assert run.code == 4, str(run)
+    assert "could not be opened (again) within 2 s (reconnect_timeout" in " ".join(run.output.split())
     assert ansible.emulator.no_session_is_left()
+
+
+def test_a_service_that_is_away_for_a_while_is_waited_for(ansible: Ansible) -> None:
+    away = {"operation": "ResumeSession", "code": "InternalServerError", "status": 500, "times": 12}
+    ansible.emulator.order({"cut": {"side": "client", "after": 20}, "fail": away})
+    run = ansible.playbook("- ansible.builtin.ping:", ansible.inventory("web-1"))
+    assert run.code == 0, str(run)
+    assert ansible.emulator.calls("ssm:ResumeSession") == 13
+    assert ansible.emulator.calls("ssm:StartSession") == 1

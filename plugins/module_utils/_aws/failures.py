@@ -20,6 +20,7 @@ class FailureKind(enum.Enum):
     REGION = "region"
     UNREACHABLE = "unreachable"
     THROTTLED = "throttled"
+    UNAVAILABLE = "unavailable"
     TLS = "tls"
     SETUP = "setup"
     UNSUPPORTED = "unsupported"
@@ -84,6 +85,17 @@ _CODES: dict[str, FailureKind] = {
     **dict.fromkeys(
         ("Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown"),
         FailureKind.THROTTLED,
+    ),
+    **dict.fromkeys(
+        (
+            "InternalServerError",
+            "InternalFailure",
+            "InternalError",
+            "ServiceUnavailable",
+            "ServiceUnavailableException",
+            "RequestTimeout",
+        ),
+        FailureKind.UNAVAILABLE,
     ),
     **dict.fromkeys(("OptInRequired", "SubscriptionRequiredException"), FailureKind.REGION),
     **dict.fromkeys(
@@ -238,6 +250,10 @@ def _throttled(about: _Context) -> str:
     )
 
 
+def _unavailable(about: _Context) -> str:
+    return f"{about.service}:{about.operation} failed on AWS's side with {about.code}. Try again later. AWS said: {about.message}."
+
+
 def _tls(about: _Context) -> str:
     return (
         f"The certificate of {about.endpoint or 'the AWS endpoint'} is not trusted. Set ca_bundle or AWS_CA_BUNDLE to the file with"
@@ -266,6 +282,7 @@ _SENTENCES: dict[FailureKind, t.Callable[[_Context], str]] = {
     FailureKind.REGION: _region,
     FailureKind.UNREACHABLE: _unreachable,
     FailureKind.THROTTLED: _throttled,
+    FailureKind.UNAVAILABLE: _unavailable,
     FailureKind.TLS: _tls,
     FailureKind.SETUP: _setup,
     FailureKind.UNSUPPORTED: _unsupported,

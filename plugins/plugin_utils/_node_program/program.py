@@ -20,6 +20,7 @@ content                 kind, flags (1 body is compressed, 2 last of its stream)
 import base64
 import binascii
 import collections
+import contextlib
 import errno
 import functools
 import hashlib
@@ -58,6 +59,7 @@ HEADER = struct.Struct(">BBI")
 NUMBER = struct.Struct(">I")
 PARCEL = struct.Struct(">xIH")
 LONGEST_LINE = 64 * 1024
+MOST_AHEAD = 4096
 
 
 class ProtocolError(Exception):
@@ -106,6 +108,7 @@ class Parcels:
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.expected = 0
+        self.ahead = {}  # type: t.Dict[int, bytes]
 
     def feed(self, data: bytes) -> "t.Iterator[bytes]":
         """Take bytes of the terminal and yield what they add to the stream."""
@@ -115,11 +118,13 @@ class Parcels:
             if parcel is None:
                 return
             number, content = parcel
-            if number > self.expected:
-                raise ProtocolError("parcel %d arrived in place of %d" % (number, self.expected))
-            if number == self.expected:
+            if number >= self.expected:
+                self.ahead[number] = content
+            while self.expected in self.ahead:
+                yield self.ahead.pop(self.expected)
                 self.expected += 1
-                yield content
+            if len(self.ahead) > MOST_AHEAD:
+                raise ProtocolError("parcel %d did not arrive" % self.expected)
 
     def binary(self) -> "t.Optional[t.Tuple[int, bytes]]":
         """Return a binary parcel, None when more bytes must come."""
@@ -239,28 +244,22 @@ class Watchman:
     def tell(self, mark: bytes, what: "t.Union[int, bytes]") -> None:
         """Write a line."""
         name = what if isinstance(what, bytes) else b"%d" % what
-        try:
+        # Should somebody have killed it, commands run all the same.
+        with contextlib.suppress(OSError):
             os.write(self.pipe, mark + base64.b64encode(name) + b"\n")
-        except OSError:
-            # Somebody killed it; commands run all the same.
-            pass
 
 
 def hang_up(group: int) -> None:
     """Tell a process group that its user is gone, as the end of a terminal does."""
-    try:
+    with contextlib.suppress(OSError):
         os.killpg(group, signal.SIGHUP)
         os.killpg(group, signal.SIGCONT)
-    except OSError:
-        pass
 
 
 def remove(path: bytes) -> None:
     """Remove a file if it is there."""
-    try:
+    with contextlib.suppress(OSError):
         os.unlink(path)
-    except OSError:
-        pass
 
 
 class Request:

@@ -30,9 +30,10 @@ _TOO_OLD = "import sys; sys.exit(sys.version_info < (3, 6))"
 _READ_PROGRAM = (
     "import os,zlib,base64;"
     "d=lambda b:dict(x.split(bytes([58])) for x in b.split(bytes([10]))[:-1] if x.split(bytes([58]))[0].isdigit());"
-    "f=lambda b:b if len(d(b))>={count} else f(b+(os.read(0,65536) or os._exit(1)));"
+    "k=[str(i).encode() for i in range({count})];"
+    "f=lambda b:b if set(k)<=set(d(b)) else f(b+(os.read(0,65536) or os._exit(1)));"
     "b=f(bytes());d=d(b);"
-    "exec(zlib.decompress(bytes().join(base64.b64decode(d[str(i).encode()]) for i in range({count}))),"
+    "exec(zlib.decompress(bytes().join(base64.b64decode(d[i]) for i in k)),"
     "dict(__name__=__name__,RECEIVED=(b,{count})))"
 )
 

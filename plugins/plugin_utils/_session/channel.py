@@ -18,7 +18,7 @@ import typing as t
 import uuid
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, Event, State
 
 try:
@@ -36,8 +36,11 @@ _STALLED_SECONDS = 120
 
 _PING_SECONDS = 20
 _OPEN_SECONDS = 15
+_PROVEN_SECONDS = 10
+"""A token that the service refuses shows as a socket closed at once, so one that lived longer was accepted."""
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
-_COLUMNS, _ROWS = 80, 24
+_SHORTEST_CALL = 1.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -53,10 +56,10 @@ class Peer(t.Protocol):
     """What a channel needs of the control plane."""
 
     async def resume(self) -> str:
-        """Return a fresh token for the session; NodeUnreachable when it is gone."""
+        """Return a fresh token for the session; NodeUnreachable when it is gone, ServiceUnavailable when one may ask again."""
 
     async def headers(self, url: str) -> dict[str, str]:
-        """Return what signs the opening request."""
+        """Return what signs the opening request; ServiceUnavailable when one may ask again."""
 
     @property
     def ssl_context(self) -> ssl.SSLContext:
@@ -83,6 +86,7 @@ class Channel:
         self._peer = peer
         self._on_event = on_event
         self._reconnect_seconds = reconnect_seconds
+        self._failing_since: float | None = None
         self._client_id = str(uuid.uuid4())
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -100,35 +104,44 @@ class Channel:
 
     async def run(self) -> None:
         """Serve the channel until it is closed; raise NodeUnreachable when it is lost."""
-        failed_since: float | None = None
         while not self._closed():
             try:
                 async with self._connect(await self._peer.headers(self._url)) as socket:
-                    failed_since = None
                     await self._serve(socket)
             except ssl.SSLCertVerificationError as error:
                 raise NodeUnreachable(
                     f"the certificate of {self._host} is not trusted ({error.verify_message}). Set ca_bundle or AWS_CA_BUNDLE to"
                     " the file with the certificate authority, of your proxy for instance."
                 ) from error
-            except (ConnectionClosed, InvalidHandshake, OSError, asyncio.TimeoutError) as error:
+            except (ConnectionClosed, InvalidHandshake, OSError, asyncio.TimeoutError, ServiceUnavailable) as error:
                 if self._closed():
                     return
-                failed_since = failed_since or self._loop.time()
-                await self._pause(failed_since, error)
-                self._token = await self._peer.resume()
+                await self._renew_token(error)
+
+    async def _renew_token(self, error: Exception) -> None:
+        """Wait and ask for another token, which a new socket needs, until there is one; give up when the time is over."""
+        self._failing_since = self._failing_since or self._loop.time()
+        while True:
+            await self._pause(error)
+            left = self._failing_since + self._reconnect_seconds - self._loop.time()
+            try:
+                self._token = await asyncio.wait_for(self._peer.resume(), max(left, _SHORTEST_CALL))
+            except (ServiceUnavailable, asyncio.TimeoutError) as unavailable:
+                error = unavailable
+            else:
                 self.traffic.reconnects += 1
+                return
 
     def _closed(self) -> bool:
         return self.protocol.state is State.CLOSED
 
-    async def _pause(self, failed_since: float, error: Exception) -> None:
+    async def _pause(self, error: Exception) -> None:
         """Wait a little longer after each attempt, with jitter; give up when the time is over."""
-        lasted = self._loop.time() - failed_since
+        lasted = self._loop.time() - (self._failing_since or 0.0)
         if lasted > self._reconnect_seconds:
             raise NodeUnreachable(
                 f"the data channel to {self._host} could not be opened (again) within {self._reconnect_seconds:g} s"
-                f" ({type(error).__name__}: {error}). Check the network path and the proxy to that host."
+                f" (reconnect_timeout; {type(error).__name__}: {error}). Check the network path and the proxy to that host."
             ) from error
         await asyncio.sleep(random.uniform(0.5, 1) * min(_LONGEST_PAUSE, max(_FIRST_PAUSE, lasted)))  # noqa: S311
 
@@ -150,20 +163,27 @@ class Channel:
         await socket.send(payloads.open_channel(self._token, self._client_id))
         self.protocol.socket_opened(self._loop.time())
         self._wake.set()
+        proven = self._loop.call_later(_PROVEN_SECONDS, self._prove)
         tasks = [asyncio.ensure_future(work) for work in (self._read(socket), self._write(socket), self._stay_awake())]
         try:
             done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            proven.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
 
+    def _prove(self) -> None:
+        """Count the socket as a good one."""
+        self._failing_since = None
+
     async def _read(self, socket: ClientConnection) -> None:
         async for data in socket:
             frame = data.encode() if isinstance(data, str) else data
             self.traffic.bytes_down += len(frame)
+            self._prove()
             self.protocol.receive(frame, self._loop.time())
             for event in self.protocol.events():
                 self._on_event(event)
@@ -183,10 +203,10 @@ class Channel:
                 self._drained.notify_all()
             await self._sleep_until(self.protocol.deadline())
             if (deadline := self.protocol.deadline()) is not None and deadline <= self._loop.time():
-                self.protocol.resend(self._loop.time())
+                self.protocol.wake(self._loop.time())
 
     async def _sleep_until(self, deadline: float | None) -> None:
-        """Wait for something to send, or for the moment to resend."""
+        """Wait for something to send, or for the moment when something is due."""
         if self._wake.is_set():
             return
         alarm = None if deadline is None else self._loop.call_at(deadline, self._wake.set)
@@ -204,5 +224,5 @@ class Channel:
                     f"the node's agent has acknowledged nothing for {_STALLED_SECONDS} s although the service's socket is open;"
                     " the node may be off or frozen"
                 )
-            self.protocol.send_size(_COLUMNS, _ROWS, self._loop.time())
+            self.protocol.send_size(self._loop.time())
             self._wake.set()

@@ -17,6 +17,10 @@ class NodeUnreachable(SessionFailure):
     """There is no session, or it was lost; whether a command under way was carried out is not known."""
 
 
+class ServiceUnavailable(NodeUnreachable):
+    """AWS could not be reached or would not work just now; trying again may help."""
+
+
 class AccessRefused(NodeUnreachable):
     """AWS does not accept the credentials or denies the action; trying again is of no use."""
 
@@ -39,5 +43,14 @@ class BrokerBroken(SessionFailure):
 
 BY_NAME: dict[str, type[SessionFailure]] = {
     kind.__name__: kind
-    for kind in (SessionFailure, NodeUnreachable, AccessRefused, ActionDenied, TransferFailed, FileMissing, BrokerBroken)
+    for kind in (
+        SessionFailure,
+        NodeUnreachable,
+        ServiceUnavailable,
+        AccessRefused,
+        ActionDenied,
+        TransferFailed,
+        FileMissing,
+        BrokerBroken,
+    )
 }

@@ -1,11 +1,12 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Number the bytes on their way to a node, so that what arrives twice is taken once.
+"""Number the bytes on their way to a node, so that what arrives twice is taken once, and what was lost can be sent again.
 
 Pure. An agent counts a message as handled only when it could send the acknowledgement (datachannel.go, handleStreamDataMessage).
 When its socket is cut in between, it writes the same message to the terminal once more. So each message carries one whole parcel,
-and the node's program, which has the reading half (``Parcels`` in ``_node_program/program.py``), drops those it had.
+and the node's program, which has the reading half (``Parcels`` in ``_node_program/program.py``), drops those it had. It waits for
+those it misses: what an agent gets before it is ready it may throw away (``protocol.py``).
 
 ==================================  ====================================================================
 number ``:`` base64 ``\\n``           a parcel that survives a terminal which is not raw yet

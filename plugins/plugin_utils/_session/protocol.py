@@ -7,9 +7,13 @@ Rule: whatever decides what is sent, resent, acknowledged or delivered lives her
 time comes in as a number of seconds. Use it as one uses h11: feed ``receive``, read ``events``, send ``take_outgoing()``.
 
 How a session begins depends on its document. Port and NonInteractiveCommands sessions shake hands, InteractiveCommands and
-Standard_Stream only when they are encrypted, and the client cannot know that beforehand. So input given early is sent at once
-(the program on the node then starts a second earlier) and kept: should the agent ask for a handshake after all, it has thrown
-that input away, and all of it is sent again when the handshake is complete.
+Standard_Stream only when they are encrypted, and the client cannot know that beforehand. So input is sent early (the program on
+the node then starts a second earlier) and kept: should the agent ask for a handshake after all, it has thrown that input away, and
+all of it is sent again when the handshake is complete.
+
+An agent listens a moment before it knows that there will be no handshake, and in that moment it acknowledges input and throws it
+away (datachannel.go: the listener runs before SkipHandshake is called). So the first message is one whose loss is no loss, and
+input follows a little after that was acknowledged.
 """
 
 from __future__ import annotations
@@ -28,13 +32,18 @@ MAX_AHEAD = 10_000
 WINDOW = 2 * 1024 * 1024
 """Bytes of input in flight; over a pty at 50 ms round trip less than 1 MB halves the speed."""
 
+SETTLE_SECONDS = 0.15
+"""Time between the first acknowledgement an agent sends and the first input it gets."""
+
+_COLUMNS, _ROWS = 80, 24
 _MALFORMED_LIMIT = 100
 
 
 class State(enum.Enum):
     """Where the session is."""
 
-    WAITING = "nothing was received yet"
+    PROBING = "it is not known yet whether the agent listens"
+    EARLY = "input is passed on although nothing came yet"
     HANDSHAKING = "the agent asked for a handshake"
     OPEN = "input is passed on"
     CLOSED = "the session is over"
@@ -43,6 +52,7 @@ class State(enum.Enum):
 class Trigger(enum.Enum):
     """What moves it."""
 
+    SETTLED = enum.auto()
     HANDSHAKE_REQUEST = enum.auto()
     HANDSHAKE_COMPLETE = enum.auto()
     OUTPUT = enum.auto()
@@ -50,9 +60,13 @@ class Trigger(enum.Enum):
 
 
 TRANSITIONS: dict[tuple[State, Trigger], State] = {
-    (State.WAITING, Trigger.HANDSHAKE_REQUEST): State.HANDSHAKING,
-    (State.WAITING, Trigger.OUTPUT): State.OPEN,
-    (State.WAITING, Trigger.CLOSE): State.CLOSED,
+    (State.PROBING, Trigger.SETTLED): State.EARLY,
+    (State.PROBING, Trigger.HANDSHAKE_REQUEST): State.HANDSHAKING,
+    (State.PROBING, Trigger.OUTPUT): State.OPEN,
+    (State.PROBING, Trigger.CLOSE): State.CLOSED,
+    (State.EARLY, Trigger.HANDSHAKE_REQUEST): State.HANDSHAKING,
+    (State.EARLY, Trigger.OUTPUT): State.OPEN,
+    (State.EARLY, Trigger.CLOSE): State.CLOSED,
     # An error before the command starts is told as output in the middle of a handshake.
     (State.HANDSHAKING, Trigger.OUTPUT): State.HANDSHAKING,
     (State.HANDSHAKING, Trigger.HANDSHAKE_COMPLETE): State.OPEN,
@@ -119,11 +133,12 @@ class DataChannelProtocol:
     """
 
     def __init__(self, *, handshakes: bool = False) -> None:
-        self.state = State.WAITING
+        self.state = State.PROBING
         self.round_trip = RoundTripEstimate()
         self.paused = False
         self.resent = 0
         self._handshakes = handshakes
+        self._settles: float | None = None
         self._events: collections.deque[Event] = collections.deque()
         self._outgoing: list[bytes] = []
         self._pending: collections.deque[tuple[int, bytes]] = collections.deque()
@@ -131,7 +146,7 @@ class DataChannelProtocol:
         self._early: list[bytes] = []
         self._unacknowledged: collections.OrderedDict[int, _Sent] = collections.OrderedDict()
         self._in_flight = 0
-        self._last_acknowledged = 0.0
+        self._last_acknowledged = float("-inf")
         self._next_sent = 0
         self._next_received = 0
         self._ahead: dict[int, messages.Message] = {}
@@ -156,8 +171,12 @@ class DataChannelProtocol:
         return self._in_flight + self._pending_bytes
 
     def deadline(self) -> float | None:
-        """Return when ``resend`` must be called next, None when nothing waits for an acknowledgement."""
-        if not self._unacknowledged or self.state is State.CLOSED:
+        """Return when ``wake`` must be called next, None when there is nothing to wait for."""
+        moments = [moment for moment in (self._settles, self._repetition_due()) if moment is not None]
+        return min(moments, default=None)
+
+    def _repetition_due(self) -> float | None:
+        if not self._unacknowledged or self.paused or self.state is State.CLOSED:
             return None
         # As long as acknowledgements come, the oldest message is on its way in a long queue and not lost.
         since = max(next(iter(self._unacknowledged.values())).last, self._last_acknowledged)
@@ -173,15 +192,15 @@ class DataChannelProtocol:
         """Pass bytes to the session's standard input, cut into messages."""
         if self.state is State.CLOSED:
             return
-        if self.state is State.WAITING and not self._handshakes:
+        if self.state in (State.PROBING, State.EARLY) and not self._handshakes:
             self._early.append(data)
         self._queue(messages.PayloadType.OUTPUT, data)
         self._fill_window(now)
 
-    def send_size(self, columns: int, rows: int, now: float) -> None:
-        """Tell a terminal size, which also resets the service's idle timer."""
+    def send_size(self, now: float) -> None:
+        """Tell a terminal size, which nobody needs, to reset the service's idle timer."""
         if self.state is State.OPEN:
-            self._queue(messages.PayloadType.SIZE, payloads.window_size(columns, rows))
+            self._queue(messages.PayloadType.SIZE, payloads.window_size(_COLUMNS, _ROWS))
             self._fill_window(now)
 
     def finish_handshake(self, processed: payloads.ProcessedAction, now: float) -> None:
@@ -194,12 +213,21 @@ class DataChannelProtocol:
         self._outgoing.clear()
         for sent in self._unacknowledged.values():
             self._repeat(sent, now)
+        if self._next_sent == 0 and not self._handshakes:
+            self._transmit(messages.PayloadType.SIZE, payloads.window_size(_COLUMNS, _ROWS), now)
         self._fill_window(now)
 
-    def resend(self, now: float) -> None:
-        """Send the oldest message again when it is overdue; what was lost with it follows its acknowledgement."""
-        deadline = self.deadline()
-        if deadline is not None and deadline <= now and not self.paused:
+    def wake(self, now: float) -> None:
+        """Do what is due.
+
+        The oldest message is sent again when it is overdue; what was lost with it follows its acknowledgement.
+        """
+        if self._settles is not None and self._settles <= now:
+            self._settles = None
+            self._move(Trigger.SETTLED)
+            self._fill_window(now)
+        due = self._repetition_due()
+        if due is not None and due <= now:
             self._repeat(next(iter(self._unacknowledged.values())), now)
 
     def receive(self, data: bytes, now: float) -> None:
@@ -227,9 +255,7 @@ class DataChannelProtocol:
         self._pending_bytes += len(data)
 
     def _may_send(self) -> bool:
-        if self.paused or self.state in (State.HANDSHAKING, State.CLOSED):
-            return False
-        return self.state is State.OPEN or not self._handshakes
+        return self.state in (State.EARLY, State.OPEN) and not self.paused
 
     def _fill_window(self, now: float) -> None:
         while self._pending and self._in_flight < WINDOW and self._may_send():
@@ -293,6 +319,9 @@ class DataChannelProtocol:
         sent = self._unacknowledged.pop(payloads.acknowledged_sequence(message.payload), None)
         if sent is None:
             return
+        if self.state is State.PROBING and not self._handshakes:
+            # What is sent then is on its way for half a round trip, and this acknowledgement was too.
+            self._settles = now + max(0.0, SETTLE_SECONDS - (now - sent.last))
         self._in_flight -= len(sent.message.payload)
         self._last_acknowledged = now
         if sent.times == 1:
@@ -363,6 +392,8 @@ class DataChannelProtocol:
         following = TRANSITIONS.get((self.state, trigger))
         if following is None:
             return False
+        if following is not self.state:
+            self._settles = None
         self.state = following
         return True
 

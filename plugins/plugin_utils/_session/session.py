@@ -45,6 +45,9 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import
 _CHANNEL_AHEAD = 2 * 1024 * 1024
 """Bytes given to the channel before the node has acknowledged them."""
 
+_INSIST_SECONDS = 3.0
+"""A program that did not get lost greets after little more than a second."""
+
 _MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, struct.error)
 
 
@@ -88,6 +91,7 @@ class Session:
         self._settings = settings
         self._decoder = frames.Decoder()
         self._parcels = ParcelWriter()
+        self._early: list[bytes] = []
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
@@ -137,10 +141,13 @@ class Session:
         try:
             await self._start()
             greeted = asyncio.get_running_loop().call_later(self._settings.connection_timeout, self._check_greeting)
+            channel = self._open_channel()
+            insisting = asyncio.ensure_future(self._insist(channel))
             try:
-                await self._open_channel().run()
+                await channel.run()
             finally:
                 greeted.cancel()
+                insisting.cancel()
             self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
         except SessionFailure as failure:
             self._fail(failure)
@@ -177,12 +184,12 @@ class Session:
             self._send_program()
         else:
             # The default document gives a shell: the command is typed, and the program sent when it says that it reads.
-            self._channel.send(bootstrap.session_command(self._settings.pythons, announce=True).encode() + b"\n")
+            self._say(bootstrap.session_command(self._settings.pythons, announce=True).encode() + b"\n")
         return self._channel
 
     def _send_program(self) -> None:
-        if self._channel is None:
-            return
+        # The command that was typed, if one was, has come through.
+        self._early.clear()
         self._pass_on(bootstrap.program())
         self._program_sent = True
         waiting, self._waiting = self._waiting, []
@@ -236,10 +243,24 @@ class Session:
         self._pass_on(frames.encode(frame))
 
     def _pass_on(self, data: bytes) -> None:
-        if self._channel is None:
-            return
         for parcel in self._parcels.write(data, armoured=self._greeting is None):
-            self._channel.send(parcel)
+            self._say(parcel)
+
+    def _say(self, data: bytes) -> None:
+        if self._greeting is None:
+            self._early.append(data)
+        if self._channel is not None:
+            self._channel.send(data)
+
+    async def _insist(self, channel: Channel) -> None:
+        """Send all again when the agent has acknowledged it and no program answers: it was not ready, and threw it away."""
+        pause = _INSIST_SECONDS
+        while self._greeting is None:
+            await asyncio.sleep(pause)
+            if self._greeting is None and channel.protocol.backlog == 0:
+                for data in self._early:
+                    channel.send(data)
+                pause *= 2
 
     def _on_event(self, event: Event) -> None:
         _EVENTS[type(event)](self, event)
@@ -276,6 +297,7 @@ class Session:
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
             self._greeting = json.loads(frame.body)
+            self._early.clear()
         elif frame.request == 0:
             raise NodeUnreachable(str(failure_of(frame)))
         elif (exchange := self._exchanges.get(frame.request)) is not None and exchange.take(frame):

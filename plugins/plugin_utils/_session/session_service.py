@@ -19,7 +19,12 @@ import typing as t
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import failures as aws_failures
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import AccessRefused, ActionDenied, NodeUnreachable
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
+    AccessRefused,
+    ActionDenied,
+    NodeUnreachable,
+    ServiceUnavailable,
+)
 
 INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
 
@@ -31,6 +36,9 @@ _FAILURES: dict[aws_failures.FailureKind, type[NodeUnreachable]] = {
     aws_failures.FailureKind.CREDENTIALS: AccessRefused,
     aws_failures.FailureKind.REGION: AccessRefused,
     aws_failures.FailureKind.SETUP: AccessRefused,
+    aws_failures.FailureKind.UNREACHABLE: ServiceUnavailable,
+    aws_failures.FailureKind.THROTTLED: ServiceUnavailable,
+    aws_failures.FailureKind.UNAVAILABLE: ServiceUnavailable,
 }
 
 _SENTENCES = {

@@ -14,6 +14,7 @@ import datetime
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -84,7 +85,7 @@ async def _run_script(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, elevated=True, folder=folder if folder.startswith("/") else ""
         )
     except OSError as error:
-        return 1, f"fork/exec /usr/bin/sh: {str(error.strerror).lower()}"
+        return 1, f"fork/exec {shutil.which('sh', path=machine.path)}: {str(error.strerror).lower()}"
     try:
         code = await asyncio.wait_for(ended(process), _timeout(inputs.get("timeoutSeconds")))
     except asyncio.TimeoutError:

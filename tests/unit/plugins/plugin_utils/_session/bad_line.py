@@ -18,6 +18,7 @@ from tests.emulator import wire
 
 _ONE_WAY = 0.025
 _AGENT_RESENDS_AFTER = 0.2
+_AGENT_DEAF_FOR = 0.1
 
 
 class Fault(enum.Enum):
@@ -42,17 +43,18 @@ class Agent:
         self._handshaking = handshake
         self._outputs = list(outputs)
         self._expected = 0
+        self._deaf_until: float | None = 0.0 if handshake else None
         self._ahead: dict[int, wire.Message] = {}
         self._sequence = 0
         self._unacknowledged: dict[int, bytes] = {}
         self._outgoing: list[bytes] = []
         if handshake:
             self._stream(wire.HANDSHAKE_REQUEST, json.dumps({"RequestedClientActions": [{"ActionType": "SessionType"}]}).encode())
-        else:
-            self._say()
 
-    def take(self, data: bytes) -> list[bytes]:
+    def take(self, data: bytes, now: float) -> list[bytes]:
         """Receive a frame; return what is sent because of it."""
+        if self._deaf_until is None:
+            self._deaf_until = now + _AGENT_DEAF_FOR
         message = wire.unpack(data)
         if message.type == "acknowledge":
             number = message.json()["AcknowledgedMessageSequenceNumber"]
@@ -63,7 +65,7 @@ class Agent:
                 self._ahead[message.sequence] = message
             while (following := self._ahead.pop(self._expected, None)) is not None:
                 self._expected += 1
-                self._act(following)
+                self._act(following, deaf=now < self._deaf_until)
         return self.outgoing()
 
     def outgoing(self) -> list[bytes]:
@@ -71,8 +73,10 @@ class Agent:
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
-    def repetition(self) -> list[bytes]:
-        """Return the oldest message that was not acknowledged."""
+    def repetition(self, now: float) -> list[bytes]:
+        """Return the oldest message that was not acknowledged; without a handshake the first of them waits until it is ready."""
+        if not self._handshaking and not self._sequence and self._deaf_until is not None and now > self._deaf_until:
+            self._say()
         return [self._unacknowledged[min(self._unacknowledged)]] if self._unacknowledged else []
 
     @property
@@ -80,7 +84,7 @@ class Agent:
         """Whether the client has acknowledged everything."""
         return not self._unacknowledged
 
-    def _act(self, message: wire.Message) -> None:
+    def _act(self, message: wire.Message, *, deaf: bool) -> None:
         if message.payload_type == wire.HANDSHAKE_RESPONSE:
             self.handshake_answers += 1
             self._stream(wire.HANDSHAKE_COMPLETE, b'{"CustomerMessage": ""}')
@@ -88,8 +92,8 @@ class Agent:
             self._say()
         elif message.payload_type == wire.SIZE:
             self.sizes += 1
-        elif not self._handshaking:
-            # What comes before the handshake is complete is acknowledged and thrown away.
+        elif not self._handshaking and not deaf:
+            # What comes before the handshake is complete, or known not to take place, is acknowledged and thrown away.
             self.received.append(message.payload)
 
     def _say(self) -> None:
@@ -144,14 +148,14 @@ class Line:
             _moment, _order, up, data = heapq.heappop(self._on_the_way)
             self._arrive(data, up=up)
         elif due == self._agent_repeats:
-            self._transmit(self.agent.repetition(), up=False)
+            self._transmit(self.agent.repetition(self.now), up=False)
             self._agent_repeats = self.now + _AGENT_RESENDS_AFTER
         else:
-            self.client.resend(self.now)
+            self.client.wake(self.now)
 
     def _arrive(self, data: bytes, *, up: bool) -> None:
         if up:
-            self._transmit(self.agent.take(data), up=False)
+            self._transmit(self.agent.take(data, self.now), up=False)
             return
         self.client.receive(data, self.now)
         self.delivered += [event.data for event in self.client.events() if isinstance(event, protocol.Output)]

@@ -43,10 +43,20 @@ def _outputs(channel: protocol.DataChannelProtocol) -> list[bytes]:
     return [event.data for event in channel.events() if isinstance(event, protocol.Output)]
 
 
+def _early() -> protocol.DataChannelProtocol:
+    """A channel whose agent listens and has said nothing. Its first message was sent twice, so that it measured nothing."""
+    channel = protocol.DataChannelProtocol()
+    channel.socket_opened(-2.0)
+    channel.wake(-1.0)
+    channel.receive(_acknowledgement(0), -1.0)
+    channel.wake(-1.0 + protocol.SETTLE_SECONDS)
+    channel.take_outgoing()
+    return channel
+
+
 def _open() -> protocol.DataChannelProtocol:
     """A channel whose program has begun to speak."""
-    channel = protocol.DataChannelProtocol()
-    channel.socket_opened(0.0)
+    channel = _early()
     channel.receive(_stream(0), 0.0)
     channel.take_outgoing()
     list(channel.events())
@@ -56,15 +66,48 @@ def _open() -> protocol.DataChannelProtocol:
 # -- input ------------------------------------------------------------------------------------------------------------
 
 
-def test_input_is_cut_numbered_and_sent_before_anything_came() -> None:
+def test_the_first_message_is_one_whose_loss_is_no_loss() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.send_input(b"waits", 0.0)
+    channel.socket_opened(0.0)
+    (message,) = _sent(channel)
+    assert (message.payload_type, message.sequence, message.flags) == (wire.SIZE, 0, 1)
+
+
+def test_input_follows_when_the_agent_has_had_time_to_get_ready() -> None:
     channel = protocol.DataChannelProtocol()
     channel.socket_opened(0.0)
+    channel.send_input(b"early", 0.0)
+    channel.take_outgoing()
+    channel.receive(_acknowledgement(0), 0.05)
+    # It was on its way to us for as long as the input will be on its way to it.
+    assert channel.deadline() == pytest.approx(0.15)
+    channel.wake(0.14)
+    assert _sent(channel) == []
+    channel.wake(0.15)
+    assert _inputs(channel) == [(1, b"early")]
+    assert channel.state is protocol.State.EARLY
+
+
+def test_output_says_that_the_agent_is_ready() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.socket_opened(0.0)
+    channel.send_input(b"early", 0.0)
+    channel.receive(_acknowledgement(0), 0.0)
+    channel.receive(_stream(0), 0.01)
+    assert (1, b"early") in _inputs(channel)
+    channel.wake(1.0)
+    assert channel.state is protocol.State.OPEN
+
+
+def test_input_is_cut_numbered_and_sent_before_anything_came() -> None:
+    channel = _early()
     channel.send_input(bytes(2500), 0.0)
     sent = _sent(channel)
     assert [(message.sequence, len(message.payload), message.flags) for message in sent] == [
-        (0, 1024, 1),
         (1, 1024, 0),
-        (2, 452, 0),
+        (2, 1024, 0),
+        (3, 452, 0),
     ]
     assert channel.backlog == 2500
 
@@ -80,8 +123,7 @@ def test_a_document_that_always_shakes_hands_gets_no_early_input() -> None:
 
 
 def test_early_input_is_sent_again_after_a_handshake_nobody_expected() -> None:
-    channel = protocol.DataChannelProtocol()
-    channel.socket_opened(0.0)
+    channel = _early()
     channel.send_input(b"first", 0.0)
     channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.0)
     channel.send_input(b"second", 0.0)
@@ -90,16 +132,15 @@ def test_early_input_is_sent_again_after_a_handshake_nobody_expected() -> None:
         wire.HANDSHAKE_RESPONSE,
     ]
     channel.receive(_stream(1, b'{"CustomerMessage": "Hello"}', wire.HANDSHAKE_COMPLETE), 0.0)
-    assert _inputs(channel) == [(2, b"first"), (3, b"second")]
+    assert _inputs(channel) == [(3, b"first"), (4, b"second")]
     assert list(channel.events()) == [protocol.HandshakeComplete("Hello")]
     assert channel.state is protocol.State.OPEN
 
 
 def test_early_input_that_waited_for_room_is_not_sent_twice() -> None:
-    channel = protocol.DataChannelProtocol()
-    channel.socket_opened(0.0)
+    channel = _early()
     channel.send_input(bytes(protocol.WINDOW) + b"waits", 0.0)
-    for number in range(protocol.WINDOW // 1024):
+    for number in range(1, protocol.WINDOW // 1024 + 1):
         channel.receive(_acknowledgement(number), 0.1)
     channel.take_outgoing()
     channel.receive(_stream(0, _REQUEST, wire.HANDSHAKE_REQUEST), 0.1)
@@ -114,8 +155,8 @@ def test_no_more_than_the_window_is_on_the_way() -> None:
     channel.send_input(bytes(protocol.WINDOW + 5000), 0.0)
     assert sum(len(payload) for _number, payload in _inputs(channel)) == protocol.WINDOW
     assert channel.backlog == protocol.WINDOW + 5000
-    channel.receive(_acknowledgement(0), 0.1)
-    assert _inputs(channel) == [(2048, bytes(1024))]
+    channel.receive(_acknowledgement(1), 0.1)
+    assert _inputs(channel) == [(2049, bytes(1024))]
 
 
 def test_a_closed_channel_takes_no_input() -> None:
@@ -123,17 +164,17 @@ def test_a_closed_channel_takes_no_input() -> None:
     channel.receive(wire.document("channel_closed", {"Output": ""}), 0.0)
     channel.take_outgoing()
     channel.send_input(b"late", 0.0)
-    channel.send_size(80, 24, 0.0)
+    channel.send_size(0.0)
     assert _sent(channel) == []
     assert channel.deadline() is None
 
 
 def test_a_size_is_sent_once_the_session_is_open() -> None:
     channel = protocol.DataChannelProtocol()
-    channel.send_size(80, 24, 0.0)
+    channel.send_size(0.0)
     assert _sent(channel) == []
     channel = _open()
-    channel.send_size(80, 24, 0.0)
+    channel.send_size(0.0)
     (message,) = _sent(channel)
     assert message.payload_type == wire.SIZE
     assert message.json() == {"cols": 80, "rows": 24}
@@ -145,10 +186,11 @@ def test_a_paused_channel_sends_nothing_new_and_repeats_nothing_until_it_may() -
     channel.take_outgoing()
     channel.receive(wire.document("pause_publication", {}), 0.0)
     channel.send_input(b"paused", 0.0)
-    channel.resend(10.0)
+    channel.wake(10.0)
     assert _sent(channel) == []
+    assert channel.deadline() is None
     channel.receive(wire.document("start_publication", {}), 0.0)
-    assert _inputs(channel) == [(1, b"paused")]
+    assert _inputs(channel) == [(2, b"paused")]
 
 
 def test_a_new_socket_ends_a_pause_and_repeats_what_was_not_acknowledged() -> None:
@@ -156,12 +198,12 @@ def test_a_new_socket_ends_a_pause_and_repeats_what_was_not_acknowledged() -> No
     channel.receive(wire.document("pause_publication", {}), 0.0)
     channel.send_input(b"a", 0.0)
     channel.socket_opened(1.0)
-    assert _inputs(channel) == [(0, b"a")]
+    assert _inputs(channel) == [(1, b"a")]
     channel.send_input(b"b", 1.0)
     channel.take_outgoing()
-    channel.receive(_acknowledgement(0), 1.1)
+    channel.receive(_acknowledgement(1), 1.1)
     channel.socket_opened(2.0)
-    assert _inputs(channel) == [(1, b"b")]
+    assert _inputs(channel) == [(2, b"b")]
 
 
 # -- acknowledgements and repetitions ---------------------------------------------------------------------------------
@@ -174,11 +216,11 @@ def test_the_oldest_message_is_repeated_when_it_is_overdue_and_not_before() -> N
     channel.take_outgoing()
     deadline = channel.deadline()
     assert deadline == 0.2
-    channel.resend(deadline - 0.01)
+    channel.wake(deadline - 0.01)
     assert _sent(channel) == []
-    channel.resend(deadline)
-    assert _inputs(channel) == [(0, b"a")]
-    assert channel.resent == 1
+    channel.wake(deadline)
+    assert _inputs(channel) == [(1, b"a")]
+    assert channel.resent == 2
 
 
 def test_what_was_lost_with_it_follows_the_acknowledgement_of_a_repetition() -> None:
@@ -186,17 +228,17 @@ def test_what_was_lost_with_it_follows_the_acknowledgement_of_a_repetition() -> 
     for data in (b"a", b"b", b"c"):
         channel.send_input(data, 0.0)
     channel.take_outgoing()
-    channel.resend(0.3)
+    channel.wake(0.3)
     channel.take_outgoing()
-    channel.receive(_acknowledgement(0), 0.4)
-    assert _inputs(channel) == [(1, b"b"), (2, b"c")]
+    channel.receive(_acknowledgement(1), 0.4)
+    assert _inputs(channel) == [(2, b"b"), (3, b"c")]
 
 
 def test_nothing_is_repeated_as_long_as_acknowledgements_come() -> None:
     channel = _open()
     for number in range(5):
         channel.send_input(bytes([number]), 0.0)
-    channel.receive(_acknowledgement(0), 0.19)
+    channel.receive(_acknowledgement(1), 0.19)
     deadline = channel.deadline()
     assert deadline is not None
     assert deadline > 0.3
@@ -212,18 +254,18 @@ def test_an_acknowledgement_of_nothing_is_nothing() -> None:
 def test_the_age_of_the_oldest_message_is_known() -> None:
     channel = _open()
     channel.send_input(b"a", 1.0)
-    channel.resend(50.0)
+    channel.wake(50.0)
     assert channel.unacknowledged_for(61.0) == 60.0
 
 
 def test_only_messages_sent_once_are_measured() -> None:
     channel = _open()
     channel.send_input(b"a", 0.0)
-    channel.resend(1.0)
-    channel.receive(_acknowledgement(0), 1.001)
+    channel.wake(1.0)
+    channel.receive(_acknowledgement(1), 1.001)
     assert channel.round_trip.smoothed is None
     channel.send_input(b"b", 2.0)
-    channel.receive(_acknowledgement(1), 2.5)
+    channel.receive(_acknowledgement(2), 2.5)
     assert channel.round_trip.smoothed == 0.5
 
 
