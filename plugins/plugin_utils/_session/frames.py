@@ -23,8 +23,10 @@ _NUMBER = struct.Struct(">I")
 _REMARK = re.compile(rb"@([a-z]+)\r?$")
 """At the end of its line: a shell's prompt may stand before it."""
 
-_ECHO = re.compile(rb"[0-9]+:")
+_ECHO = re.compile(rb"[0-9]+:[A-Za-z0-9+/=]*\r?$")
 """Parcels come back until the terminal is raw."""
+
+_NOISE_LINE = 300
 
 MAX_LINE = 1024 * 1024
 """Bytes of one frame from a node, before and after decompression; its program sends less than a tenth of it."""
@@ -124,7 +126,8 @@ class Decoder:
         elif start == 0:
             raise DamagedFrame("a frame of the node arrived damaged")
         elif _ECHO.match(line) is None:
-            self.noise = (self.noise + line + b"\n")[-2000:]
+            # Something may be printed right behind an echo.
+            self.noise = (self.noise + line[-_NOISE_LINE:] + b"\n")[-2000:]
 
 
 def _frame(text: bytes) -> Frame | None:

@@ -20,14 +20,25 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service
 class PtyChannel:
     """A Channel, as Session knows it."""
 
+    deaf_for = 0
+    """How many of the first messages are lost, as an agent that is not ready loses them."""
+
     def __init__(self, url: str, token: str, peer: t.Any, on_event: t.Callable[[Event], None], *, reconnect_seconds: float) -> None:
+        self.protocol = self
         self.traffic = Traffic()
         self._command = token
         self._on_event = on_event
         self._unsent = bytearray()
         self._wake = asyncio.Event()
 
+    @property
+    def backlog(self) -> int:
+        return len(self._unsent)
+
     def send(self, data: bytes) -> None:
+        if self.deaf_for:
+            self.deaf_for -= 1
+            return
         self._unsent += data
         self.traffic.bytes_up += len(data)
         self._wake.set()
@@ -88,8 +99,10 @@ class LocalService:
         self.started: list[str | None] = []
         self.terminated: list[str] = []
         self.refusals: dict[str | None, Exception] = {}
+        self.slowness = 0.0
 
     async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
+        await asyncio.sleep(self.slowness)
         self.started.append(document)
         if document in self.refusals:
             raise self.refusals[document]

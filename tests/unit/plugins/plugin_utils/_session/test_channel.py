@@ -1,0 +1,228 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A channel against a websocket service of a few lines that does what each test says."""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import json
+import typing as t
+
+import pytest
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import channel as channels
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Event, Output
+from websockets.asyncio.server import ServerConnection, serve
+
+from tests.emulator import wire
+
+_Serve = t.Callable[["Service", ServerConnection, int], collections.abc.Awaitable[None]]
+
+
+class Service:
+    """A service and the control plane behind it.
+
+    :param behaviour: called with each socket, and how many there were before it, once its opening frame was read.
+    """
+
+    ssl_context = None
+
+    def __init__(self, behaviour: _Serve) -> None:
+        self._behaviour = behaviour
+        self.tokens: list[str] = []
+        self.received: list[wire.Message] = []
+        self.resumed = 0
+        self.troubles: list[Exception] = []
+        self.header_troubles: list[Exception] = []
+
+    async def resume(self) -> str:
+        self.resumed += 1
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return f"token-{self.resumed}"
+
+    async def headers(self, url: str) -> dict[str, str]:
+        if self.header_troubles:
+            raise self.header_troubles.pop(0)
+        return {"X-Test": url}
+
+    async def accept(self, socket: ServerConnection) -> None:
+        opening = json.loads(await socket.recv())
+        self.tokens.append(opening["TokenValue"])
+        await self._behaviour(self, socket, len(self.tokens) - 1)
+
+    async def read_acknowledging(self, socket: ServerConnection) -> None:
+        async for frame in socket:
+            assert isinstance(frame, bytes)
+            message = wire.unpack(frame)
+            if message.type == "input_stream_data":
+                self.received.append(message)
+                await socket.send(wire.acknowledge(message))
+
+
+def _run(
+    service: Service, use: t.Callable[[Channel], collections.abc.Awaitable[None]] | None = None, *, reconnect_seconds: float = 5.0
+) -> list[Event]:
+    """Run a channel to its end; return its events."""
+    events: list[Event] = []
+
+    async def everything() -> None:
+        async with serve(service.accept, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            channel = Channel(f"ws://127.0.0.1:{port}/x", "first", service, events.append, reconnect_seconds=reconnect_seconds)
+            using = asyncio.ensure_future(use(channel)) if use else None
+            await asyncio.wait_for(channel.run(), 20)
+            if using:
+                await using
+
+    asyncio.run(everything())
+    return events
+
+
+def _output(number: int, data: bytes) -> bytes:
+    return wire.pack(wire.Message("output_stream_data", data, number, wire.OUTPUT))
+
+
+_END = wire.document("channel_closed", {"Output": ""})
+
+
+def test_a_cut_socket_is_resumed_with_a_fresh_token() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, before: int) -> None:
+        await socket.send(_output(before, b"part %d" % before))
+        if before < 2:
+            socket.transport.abort()
+        else:
+            await socket.send(_END)
+            await socket.wait_closed()
+
+    service = Service(behaviour)
+    events = _run(service)
+    assert service.tokens == ["first", "token-1", "token-2"]
+    assert [event.data for event in events if isinstance(event, Output)] == [b"part 0", b"part 1", b"part 2"]
+
+
+def test_a_normal_close_without_a_word_is_a_cut_too() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, before: int) -> None:
+        if before:
+            await socket.send(_END)
+        await socket.close()
+
+    service = Service(behaviour)
+    _run(service)
+    assert service.tokens == ["first", "token-1"]
+
+
+def test_tokens_that_are_refused_again_and_again_are_not_asked_for_without_end() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.close()
+
+    service = Service(behaviour)
+    with pytest.raises(NodeUnreachable, match=r"could not be opened \(again\) within 1 s \(reconnect_timeout"):
+        _run(service, reconnect_seconds=1.0)
+    assert 2 <= service.resumed <= 20
+
+
+def test_a_control_plane_that_is_away_is_asked_again() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, before: int) -> None:
+        if before:
+            await socket.send(_END)
+        await socket.close()
+
+    service = Service(behaviour)
+    service.troubles = [ServiceUnavailable("away")] * 3
+    service.header_troubles = [ServiceUnavailable("no credentials just now")]
+    _run(service)
+    # Once for the credentials: three times in vain, then a token; once more for the closed socket.
+    assert service.resumed == 5
+    assert service.tokens == ["token-4", "token-5"]
+
+
+def test_a_session_that_is_gone_is_given_up_at_once() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.close()
+
+    service = Service(behaviour)
+    service.troubles = [NodeUnreachable("the session has ended")]
+    with pytest.raises(NodeUnreachable, match="the session has ended"):
+        _run(service)
+    assert service.resumed == 1
+
+
+def test_a_port_where_nobody_listens_is_given_up_in_time() -> None:
+    async def behaviour(_service: Service, _socket: ServerConnection, _before: int) -> None:
+        raise AssertionError("nobody connects")
+
+    service = Service(behaviour)
+
+    async def main() -> None:
+        channel = Channel("ws://127.0.0.1:9/x", "first", service, print, reconnect_seconds=0.5)
+        await channel.run()
+
+    with pytest.raises(NodeUnreachable, match=r"the data channel to 127\.0\.0\.1:9 could not be opened"):
+        asyncio.run(asyncio.wait_for(main(), 10))
+
+
+def test_input_waits_for_room_and_arrives_in_order() -> None:
+    async def behaviour(service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.send(_output(0, b"ready"))
+        reading = asyncio.ensure_future(service.read_acknowledging(socket))
+        await over.wait()
+        await socket.send(_END)
+        await reading
+
+    service = Service(behaviour)
+    over = asyncio.Event()
+
+    async def use(channel: Channel) -> None:
+        for number in range(300):
+            await channel.room(10_000)
+            assert channel.protocol.backlog < 10_000
+            channel.send(bytes([number % 256]) * 1000)
+        await channel.room(1)
+        over.set()
+
+    _run(service, use)
+    inputs = {message.sequence: message.payload for message in service.received if message.payload_type == wire.OUTPUT}
+    assert b"".join(inputs[number] for number in sorted(inputs)) == b"".join(bytes([number % 256]) * 1000 for number in range(300))
+
+
+def test_a_long_silence_is_broken_before_the_service_takes_it_for_idleness(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "_NOT_IDLE_SECONDS", 0.1)
+
+    async def behaviour(service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.send(_output(0, b"ready"))
+        reading = asyncio.ensure_future(service.read_acknowledging(socket))
+        await asyncio.sleep(0.6)
+        await socket.send(_END)
+        await reading
+
+    service = Service(behaviour)
+    _run(service)
+    sizes = [message for message in service.received if message.payload_type == wire.SIZE]
+    assert len({message.sequence for message in sizes}) >= 4
+
+
+def test_an_agent_that_acknowledges_nothing_for_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "_NOT_IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(channels, "_STALLED_SECONDS", 0.5)
+
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.send(_output(0, b"ready"))
+        async for _frame in socket:
+            pass
+
+    with pytest.raises(NodeUnreachable, match=r"acknowledged nothing for 0\.5 s .*may be off or frozen"):
+        _run(Service(behaviour))
+
+
+def test_rubbish_ends_the_channel_with_a_sentence() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        for _frame in range(100):
+            await socket.send(b"rubbish")
+        await socket.wait_closed()
+
+    (event,) = _run(Service(behaviour))
+    assert "100 unreadable messages in a row" in str(event)
