@@ -60,6 +60,7 @@ NUMBER = struct.Struct(">I")
 PARCEL = struct.Struct(">xIH")
 LONGEST_LINE = 64 * 1024
 MOST_AHEAD = 4096
+LARGEST_FRAME = 16 * 1024 * 1024
 
 
 class ProtocolError(Exception):
@@ -165,7 +166,10 @@ class Decoder:
         for content in self.parcels.feed(data):
             self.buffer += content
             while len(self.buffer) >= NUMBER.size:
-                end = NUMBER.size + NUMBER.unpack_from(self.buffer)[0] + NUMBER.size
+                length = NUMBER.unpack_from(self.buffer)[0]
+                if length > LARGEST_FRAME:
+                    raise ProtocolError("a frame of %d bytes" % length)
+                end = NUMBER.size + length + NUMBER.size
                 if len(self.buffer) < end:
                     break
                 frame = bytes(self.buffer[NUMBER.size : end])

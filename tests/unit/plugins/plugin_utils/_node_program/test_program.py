@@ -411,7 +411,7 @@ def test_names_in_any_bytes_are_kept(node: Node, tmp_path: pathlib.Path) -> None
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rubbish", [b"0:####\n", b"1:AAAA\n", b"0:AAAABkFB\n1:QUFBQUFBQUFBQQ==\n", b"x" * 70_000])
+@pytest.mark.parametrize("rubbish", [b"0:####\n", b"0://///////////////////w==\n", b"0:AAAABkFB\n1:QUFBQUFBQUFBQQ==\n", b"x" * 70_000])
 def test_rubbish_ends_the_program_with_a_word_to_the_controller(node: Node, rubbish: bytes) -> None:
     assert node.process.stdin is not None
     node.process.stdin.write(rubbish)

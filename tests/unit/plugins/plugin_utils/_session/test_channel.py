@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import json
+import ssl
 import typing as t
 
 import pytest
@@ -28,7 +29,7 @@ class Service:
     :param behaviour: called with each socket, and how many there were before it, once its opening frame was read.
     """
 
-    ssl_context = None
+    ssl_context = ssl.create_default_context()
 
     def __init__(self, behaviour: _Serve) -> None:
         self._behaviour = behaviour
