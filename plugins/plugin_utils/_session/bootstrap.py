@@ -11,13 +11,11 @@ brace: the agent puts it into a JSON document.
 
 from __future__ import annotations
 
-import ast
 import functools
-import pathlib
 import shlex
 import zlib
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import parcels
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bundle, parcels
 
 PYTHON_MISSING = "nopython"
 READY = "ready"
@@ -41,22 +39,7 @@ _READ_PROGRAM = (
 @functools.cache
 def program() -> bytes:
     """Return the node program as it is sent: compressed source."""
-    source = pathlib.Path(__file__).parent.parent.joinpath("_node_program", "program.py").read_text(encoding="utf-8")
-    return zlib.compress(without_comments(source).encode(), 9)
-
-
-def without_comments(source: str) -> str:
-    """Return Python source without comments, docstrings and annotations: two fifths of what would be sent."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-            for argument in (*node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg):
-                if argument is not None:
-                    argument.annotation = None
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module) and ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+    return zlib.compress(bundle.text().encode(), 9)
 
 
 def session_command(pythons: tuple[str, ...] = FALLBACK_PYTHONS, *, announce: bool = False) -> str:

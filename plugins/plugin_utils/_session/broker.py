@@ -91,7 +91,7 @@ class Worker:
 
     async def _execute(self, header: requests.Header, body: bytes) -> None:
         node = self._registry.node(header["node"])
-        await self._unless_gone(self._pass_on(node.execute(header["command"], body)))
+        await self._unless_gone(self._pass_on(node.execute(header["command"], body, warm=header["warm"])))
 
     async def _get(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])

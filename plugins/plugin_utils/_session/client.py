@@ -70,10 +70,10 @@ class BrokerClient:
         self._controller = controller
         self._socket: socket.socket | None = None
 
-    def execute(self, node: dict[str, t.Any], command: str, stdin: bytes) -> tuple[int, bytes, bytes]:
+    def execute(self, node: dict[str, t.Any], command: str, stdin: bytes, *, warm: bool = False) -> tuple[int, bytes, bytes]:
         """Run a command; return exit code, stdout and stderr."""
         output: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
-        for header, body in self._ask({"operation": "execute", "node": node, "command": command}, stdin):
+        for header, body in self._ask({"operation": "execute", "node": node, "command": command, "warm": warm}, stdin):
             if header["event"] == "exit":
                 return header["code"], b"".join(output["stdout"]), b"".join(output["stderr"])
             output[header["event"]].append(body)

@@ -4,7 +4,7 @@
 """Encode and decode the frames that go to and from the program on a node.
 
 Pure. A session carries many commands and transfers at once, each under a request id of its own. The layout is told in
-``_node_program/program.py``, which has the other half of this codec: it must be one file of its own.
+``_node_program/wire.py``, which has the other half of this codec: it must do without anything of this side.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ class Flags(enum.IntFlag):
     NONE = 0
     COMPRESSED = 1
     LAST = 2
+    WARM = 4
 
 
 class DamagedFrame(ValueError):
@@ -64,12 +65,13 @@ class DamagedFrame(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame; ``request`` 0 is the session itself."""
+    """One frame; ``request`` 0 is the session itself. ``warm``: a module in it may be run by a warm interpreter."""
 
     kind: int
     request: int
     body: bytes = b""
     last: bool = False
+    warm: bool = False
 
     def __str__(self) -> str:
         """Return one line for a log: never the body, it may hold a secret."""
@@ -86,7 +88,7 @@ class Remark:
 
 def encode(frame: Frame) -> bytes:
     """Return a frame to the node."""
-    body, flags = frame.body, Flags.LAST if frame.last else Flags.NONE
+    body, flags = frame.body, (Flags.LAST if frame.last else 0) | (Flags.WARM if frame.warm else 0)
     if len(body) > 64:
         packed = zlib.compress(body, 6)
         if len(packed) < len(body):
@@ -142,7 +144,7 @@ def _frame(text: bytes) -> Frame | None:
     body = content[_CONTENT.size :]
     if flags & Flags.COMPRESSED:
         body = _decompress(body)
-    return Frame(kind, request, body, bool(flags & Flags.LAST))
+    return Frame(kind, request, body, bool(flags & Flags.LAST), bool(flags & Flags.WARM))
 
 
 def _decompress(body: bytes) -> bytes:

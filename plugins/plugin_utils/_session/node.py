@@ -36,14 +36,17 @@ class ManagedNode:
         """Return what went on so far."""
         return self._past if self._session is None else self._past + self._session.figures()
 
-    async def execute(self, command: str, stdin: bytes) -> t.AsyncIterator[Result]:
-        """Run a command by ``/bin/sh -c``; yield its output and last its exit code."""
+    async def execute(self, command: str, stdin: bytes, *, warm: bool = False) -> t.AsyncIterator[Result]:
+        """Run a command by ``/bin/sh -c``; yield its output and last its exit code.
+
+        :param warm: when the command is an interpreter and the input a module, a fork of a warm interpreter may run it.
+        """
         session = self._usable_session()
         exchange = session.exchange()
         first, rest = stdin, b""
         if len(stdin) > cutting.LARGEST_MODULE:
             first, rest = stdin[:_BLOCK], stdin[_BLOCK:]
-        exchange.open(Kind.EXEC, command.encode(errors="surrogateescape"), cutting.cut(first), last=not rest)
+        exchange.open(Kind.EXEC, command.encode(errors="surrogateescape"), cutting.cut(first), last=not rest, warm=warm)
         try:
             if rest:
                 await _write_all(session, exchange, rest)

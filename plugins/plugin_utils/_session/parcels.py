@@ -5,7 +5,7 @@
 
 Pure. An agent counts a message as handled only when it could send the acknowledgement (datachannel.go, handleStreamDataMessage).
 When its socket is cut in between, it writes the same message to the terminal once more. So each message carries one whole parcel,
-and the node's program, which has the reading half (``Parcels`` in ``_node_program/program.py``), drops those it had. It waits for
+and the node's program, which has the reading half (``Parcels`` in ``_node_program/wire.py``), drops those it had. It waits for
 those it misses: what an agent gets before it is ready it may throw away (``protocol.py``).
 
 ==================================  ====================================================================

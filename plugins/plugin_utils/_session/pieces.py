@@ -4,7 +4,7 @@
 """Remember which pieces a node has, and write streams as recipes of them.
 
 Pure. A node's program keeps the pieces of one session by number; this side hands out the numbers and says what to forget, so
-both always agree without asking. The reading side is ``expand`` in ``_node_program/program.py``.
+both always agree without asking. The reading side is ``expand`` in ``_node_program/wire.py``.
 
 ====  =============================  ===========================================
 step  then                           meaning

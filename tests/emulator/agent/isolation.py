@@ -72,6 +72,8 @@ def enter(folder: pathlib.Path, hostname: str) -> None:
     os.chroot(_overlay(folder))
     os.chdir("/")
     pathlib.Path("/etc/machine-id").write_text(hashlib.sha256(str(folder).encode()).hexdigest()[:32] + "\n", encoding="ascii")
+    with pathlib.Path("/etc/hosts").open("a", encoding="utf-8") as hosts:
+        hosts.write(f"127.0.1.1 {hostname}\n")
     _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_TIME)
     _allow_sudo()
     _wait_for_child(os.fork())
@@ -83,6 +85,9 @@ def furnish(python: bool) -> Machine:
         passwd.write(f"{_USER}:x:{_USER_ID}:{_USER_ID}::/home/{_USER}:/bin/sh\n")
     with pathlib.Path("/etc/group").open("a", encoding="utf-8") as group:
         group.write(f"{_USER}:x:{_USER_ID}:\n")
+    with pathlib.Path("/etc/shadow").open("a", encoding="utf-8") as shadow:
+        # No password, and not locked: sudo asks PAM whether the account is good.
+        shadow.write(f"{_USER}:*:19000:0:99999:7:::\n")
     home = pathlib.Path("/home", _USER)
     home.mkdir(parents=True, exist_ok=True)
     os.chown(home, _USER_ID, _USER_ID)

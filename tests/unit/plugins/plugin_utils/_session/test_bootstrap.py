@@ -24,14 +24,6 @@ def test_the_program_sent_is_the_program_without_comments() -> None:
     assert "class Execution" in sent
 
 
-def test_docstrings_annotations_and_comments_are_left_out() -> None:
-    source = (
-        '"""Doc."""\n\n\nclass A:\n    """Doc."""\n\n\n'
-        'def f(a: int, *b: str, c: int = 1, **d: str) -> int:\n    """Doc."""  # why\n    return a\n'
-    )
-    assert bootstrap.without_comments(source) == "class A:\n    pass\n\ndef f(a, *b, c=1, **d):\n    return a"
-
-
 def _run(command: str, stdin: bytes) -> bytes:
     return subprocess.run(["sh", "-c", command], input=stdin, capture_output=True, check=False, timeout=20).stdout
 

@@ -12,7 +12,7 @@ import typing as t
 import zlib
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames, parcels
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,9 +45,9 @@ def test_the_node_program_reads_what_we_write_however_it_arrives(
 ) -> None:
     writer = parcels.ParcelWriter()
     data = b"".join(b"".join(writer.write(frames.encode(frame), armoured=armoured)) for frame, armoured in written)
-    decoder = program.Decoder()
+    decoder = wire.Decoder()
     read = [found for piece in _pieces(data, sizes) for found in decoder.feed(piece)]
-    assert [(kind, request, body, bool(flags & program.LAST)) for kind, flags, request, body in read] == [
+    assert [(kind, request, body, bool(flags & wire.LAST)) for kind, flags, request, body in read] == [
         (frame.kind, frame.request, frame.body, frame.last) for frame, _armoured in written
     ]
 
@@ -57,7 +57,7 @@ def test_we_read_what_the_node_program_writes_whatever_stands_before_it(
     written: list[frames.Frame], sizes: list[int], noise: bytes
 ) -> None:
     noise = noise.replace(b"<", b"").replace(b"@", b"")
-    lines = [program.armour(frame.kind, frame.request, frame.body, program.LAST if frame.last else 0) for frame in written]
+    lines = [wire.armour(frame.kind, frame.request, frame.body, wire.LAST if frame.last else 0) for frame in written]
     decoder = frames.Decoder()
     data = (noise + b"\n" if noise else b"") + b"".join(lines)
     assert [found for piece in _pieces(data, sizes) for found in decoder.feed(piece)] == written
@@ -70,7 +70,7 @@ def test_a_body_is_compressed_only_when_that_makes_it_shorter() -> None:
 
 def test_a_frame_is_found_behind_what_else_stands_on_its_line() -> None:
     decoder = frames.Decoder()
-    assert list(decoder.feed(b"$ prompt " + program.armour(program.EXIT, 3, b"\0\0\0\0"))) == [frames.Frame(35, 3, b"\0\0\0\0")]
+    assert list(decoder.feed(b"$ prompt " + wire.armour(wire.EXIT, 3, b"\0\0\0\0"))) == [frames.Frame(35, 3, b"\0\0\0\0")]
 
 
 @pytest.mark.parametrize("line", [b"@ready\n", b"@ready\r\n", b"sh-5.2$ @ready\r\n"])
@@ -93,7 +93,7 @@ def test_a_damaged_frame_is_an_error(line: bytes) -> None:
 
 
 def test_a_frame_with_one_wrong_character_is_an_error() -> None:
-    line = bytearray(program.armour(program.EXIT, 3, b"\0\0\0\0"))
+    line = bytearray(wire.armour(wire.EXIT, 3, b"\0\0\0\0"))
     line[5] ^= 1
     with pytest.raises(frames.DamagedFrame, match="arrived damaged"):
         list(frames.Decoder().feed(bytes(line)))

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages, parcels
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +23,7 @@ def _written(stream: list[tuple[bytes, bool]]) -> list[bytes]:
 def test_what_arrives_twice_is_taken_once(stream: list[tuple[bytes, bool]], data: st.DataObject) -> None:
     sent = _written(stream)
     times = data.draw(st.lists(st.integers(1, 3), min_size=len(sent), max_size=len(sent)))
-    reader = program.Parcels()
+    reader = wire.Parcels()
     arrived = b"".join(parcel * count for parcel, count in zip(sent, times, strict=True))
     assert b"".join(reader.feed(arrived)) == b"".join(part for part, _armoured in stream)
 
@@ -31,7 +31,7 @@ def test_what_arrives_twice_is_taken_once(stream: list[tuple[bytes, bool]], data
 @given(_STREAM, st.lists(st.integers(0, 2000), max_size=10))
 def test_it_does_not_matter_how_the_terminal_cuts(stream: list[tuple[bytes, bool]], sizes: list[int]) -> None:
     arrived = b"".join(_written(stream))
-    reader = program.Parcels()
+    reader = wire.Parcels()
     read = []
     for size in sizes:
         read += list(reader.feed(arrived[:size]))
@@ -58,12 +58,12 @@ def test_an_armoured_parcel_is_one_line() -> None:
 @pytest.mark.parametrize("armoured", [True, False])
 def test_what_was_lost_at_first_is_waited_for(armoured: bool) -> None:
     sent = parcels.ParcelWriter().write(bytes(range(250)) * 40, armoured=armoured)
-    reader = program.Parcels()
+    reader = wire.Parcels()
     assert list(reader.feed(b"".join(sent[3:]))) == []
     assert b"".join(reader.feed(b"".join(sent))) == bytes(range(250)) * 40
 
 
 def test_what_never_comes_is_not_waited_for_for_ever() -> None:
-    reader = program.Parcels()
-    with pytest.raises(program.ProtocolError, match="parcel 0 did not arrive"):
-        list(reader.feed(b"".join(b"%d:\n" % number for number in range(1, program.MOST_AHEAD + 3))))
+    reader = wire.Parcels()
+    with pytest.raises(wire.ProtocolError, match="parcel 0 did not arrive"):
+        list(reader.feed(b"".join(b"%d:\n" % number for number in range(1, wire.MOST_AHEAD + 3))))

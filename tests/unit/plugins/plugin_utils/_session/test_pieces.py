@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import pieces
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import Segment
 from hypothesis import given
@@ -32,14 +32,14 @@ def _stream(segments: list[Segment]) -> bytes:
 def test_the_node_reads_back_what_was_written(streams: list[list[Segment]], capacity: int) -> None:
     ledger, remembered = pieces.PieceLedger(capacity), dict[int, bytes]()
     for segments in streams:
-        assert program.expand(ledger.recipe(segments), remembered) == _stream(segments)
+        assert wire.expand(ledger.recipe(segments), remembered) == _stream(segments)
         assert sum(map(len, remembered.values())) <= capacity
 
 
 @given(st.integers(0, 2**63))
 def test_a_number_is_read_back(value: int) -> None:
     data = pieces.number(value)
-    assert program.read_number(data + b"more", 0) == (value, len(data))
+    assert wire.read_number(data + b"more", 0) == (value, len(data))
 
 
 def test_a_piece_is_sent_once() -> None:
@@ -61,18 +61,18 @@ def test_an_encoded_segment_is_one_reference_the_second_time() -> None:
 
 def test_passing_bytes_are_not_remembered() -> None:
     ledger, remembered = pieces.PieceLedger(), dict[int, bytes]()
-    program.expand(ledger.recipe([Segment((b"x" * 1000,), passing=True)]), remembered)
+    wire.expand(ledger.recipe([Segment((b"x" * 1000,), passing=True)]), remembered)
     assert remembered == {}
 
 
 def test_the_piece_used_last_is_forgotten_last() -> None:
     ledger, remembered = pieces.PieceLedger(400), dict[int, bytes]()
     for letter in (b"a", b"b", b"a", b"c"):
-        program.expand(ledger.recipe([Segment((letter * 200,))]), remembered)
+        wire.expand(ledger.recipe([Segment((letter * 200,))]), remembered)
     assert sorted(remembered.values()) == [b"a" * 200, b"c" * 200]
 
 
 @pytest.mark.parametrize("recipe", [b"\x09\x00", b"\x01\x05", b"\x01"])
 def test_the_node_refuses_a_recipe_that_makes_no_sense(recipe: bytes) -> None:
-    with pytest.raises((program.ProtocolError, KeyError, IndexError)):
-        program.expand(recipe, {})
+    with pytest.raises((wire.ProtocolError, KeyError, IndexError)):
+        wire.expand(recipe, {})

@@ -239,5 +239,11 @@ def test_a_session_that_starts_after_it_was_given_up_is_terminated() -> None:
 
 def test_output_that_only_looks_like_a_frame_ends_the_session() -> None:
     node = _node(LocalService())
+
+    async def forge() -> None:
+        # Before the greeting, anything may stand on a line.
+        await _run(node, "true")
+        await _run(node, "echo '<AAAA' > /proc/$PPID/fd/1; sleep 5")
+
     with pytest.raises(failures.NodeUnreachable, match="sent what its program never sends"):
-        _finish(node, _run(node, "echo '<AAAA' > /proc/$PPID/fd/1; sleep 5"))
+        _finish(node, forge())

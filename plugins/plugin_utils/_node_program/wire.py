@@ -1,0 +1,175 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read what comes from the controller and write what goes there: parcels, frames, recipes.
+
+Pure. The other side is ``_session/parcels.py``, ``_session/frames.py`` and ``_session/pieces.py``. What goes out is ASCII, a line a
+frame, because the agent passes all output through a UTF-8 filter. What comes in is a stream of frames in numbered parcels, because
+the agent may write a parcel twice; ``_session/parcels.py`` has their layout.
+
+======================  =====================================================================
+``<`` base64 ``\\n``      a frame to the controller: content, CRC-32
+length, …               a frame to the node: 4 byte length of the content, content, CRC-32
+content                 kind, flags (see below), 4 byte request id, body
+======================  =====================================================================
+"""
+
+import base64
+import struct
+import zlib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import typing as t
+
+EXEC, DATA, PUT, GET, CANCEL, CREDIT = 1, 2, 3, 4, 5, 6
+HELLO, STDOUT, STDERR, EXIT, RESULT, DONE, FAIL = 32, 33, 34, 35, 36, 37, 38
+COMPRESSED, LAST, WARM = 1, 2, 4
+LITERAL, REFERENCE, REMEMBER, BASE64_BEGIN, BASE64_END, FORGET = range(6)
+
+LONGEST_LINE = 64 * 1024
+MOST_AHEAD = 4096
+LARGEST_FRAME = 16 * 1024 * 1024
+HEADER = struct.Struct(">BBI")
+NUMBER = struct.Struct(">I")
+PARCEL = struct.Struct(">xIH")
+
+
+class ProtocolError(Exception):
+    """The controller's bytes make no sense; the session is of no use any more."""
+
+
+def read_number(data: bytes, at: int) -> "t.Tuple[int, int]":
+    """Read an unsigned LEB128 number; return it and where the next byte is."""
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+
+
+def armour(kind: int, request: int, body: bytes, flags: int = 0) -> bytes:
+    """Return a frame to the controller as one line."""
+    if len(body) > 64:
+        packed = zlib.compress(body, 6)
+        if len(packed) < len(body):
+            body, flags = packed, flags | COMPRESSED
+    content = HEADER.pack(kind, flags, request) + body
+    return b"<" + base64.b64encode(content + NUMBER.pack(zlib.crc32(content))) + b"\n"
+
+
+def unpack(content: bytes) -> "t.Tuple[int, int, int, bytes]":
+    """Check a frame's content; return kind, flags, request id and body."""
+    if len(content) < HEADER.size + 4 or NUMBER.pack(zlib.crc32(content[:-4])) != content[-4:]:
+        raise ProtocolError("a frame arrived damaged")
+    kind, flags, request = HEADER.unpack_from(content)
+    body = content[HEADER.size : -4]
+    return kind, flags, request, zlib.decompress(body) if flags & COMPRESSED else body
+
+
+class Parcels:
+    """Put the parcels together to the stream that was sent."""
+
+    def __init__(self) -> None:
+        self.buffer = bytearray()
+        self.expected = 0
+        self.ahead = {}  # type: t.Dict[int, bytes]
+
+    def feed(self, data: bytes) -> "t.Iterator[bytes]":
+        """Take bytes of the terminal and yield what they add to the stream."""
+        self.buffer += data
+        while self.buffer:
+            parcel = self.binary() if self.buffer[0] == 0 else self.line()
+            if parcel is None:
+                return
+            number, content = parcel
+            if number >= self.expected:
+                self.ahead[number] = content
+            while self.expected in self.ahead:
+                yield self.ahead.pop(self.expected)
+                self.expected += 1
+            if len(self.ahead) > MOST_AHEAD:
+                raise ProtocolError("parcel %d did not arrive" % self.expected)
+
+    def binary(self) -> "t.Optional[t.Tuple[int, bytes]]":
+        """Return a binary parcel, None when more bytes must come."""
+        if len(self.buffer) < PARCEL.size:
+            return None
+        number, length = PARCEL.unpack_from(self.buffer)
+        end = PARCEL.size + length
+        if len(self.buffer) < end:
+            return None
+        content = bytes(self.buffer[PARCEL.size : end])
+        del self.buffer[:end]
+        return number, content
+
+    def line(self) -> "t.Optional[t.Tuple[int, bytes]]":
+        """Return an armoured parcel, None when more bytes must come."""
+        end = self.buffer.find(b"\n")
+        if end < 0:
+            if len(self.buffer) > LONGEST_LINE:
+                raise ProtocolError("a line does not end")
+            return None
+        number, colon, text = bytes(self.buffer[:end]).partition(b":")
+        del self.buffer[: end + 1]
+        if not colon or not number.isdigit():
+            # The command that started this program, written twice.
+            return -1, b""
+        return int(number), base64.b64decode(text, validate=True)
+
+
+class Decoder:
+    """Cut the stream into frames."""
+
+    def __init__(self) -> None:
+        self.parcels = Parcels()
+        self.buffer = bytearray()
+
+    def feed(self, data: bytes) -> "t.Iterator[t.Tuple[int, int, int, bytes]]":
+        """Take bytes of the terminal and yield the frames they complete."""
+        for content in self.parcels.feed(data):
+            self.buffer += content
+            while len(self.buffer) >= NUMBER.size:
+                length = NUMBER.unpack_from(self.buffer)[0]
+                if length > LARGEST_FRAME:
+                    raise ProtocolError("a frame of %d bytes" % length)
+                end = NUMBER.size + length + NUMBER.size
+                if len(self.buffer) < end:
+                    break
+                frame = bytes(self.buffer[NUMBER.size : end])
+                del self.buffer[:end]
+                yield unpack(frame)
+
+
+def expand(recipe: bytes, pieces: "t.Dict[int, bytes]") -> bytes:
+    """Return the bytes that a recipe stands for; what it names is remembered for the whole session."""
+    out = []  # type: t.List[bytes]
+    target = out
+    at = 0
+    while at < len(recipe):
+        step = recipe[at]
+        number, at = read_number(recipe, at + 1)
+        if step == LITERAL:
+            target.append(recipe[at : at + number])
+            at += number
+        elif step == REFERENCE:
+            target.append(pieces[number])
+        elif step == REMEMBER:
+            length, at = read_number(recipe, at)
+            pieces[number] = recipe[at : at + length]
+            target.append(pieces[number])
+            at += length
+        elif step == BASE64_BEGIN:
+            target = []
+        elif step == BASE64_END:
+            pieces[number] = base64.b64encode(b"".join(target))
+            target = out
+            target.append(pieces[number])
+        elif step == FORGET:
+            del pieces[number]
+        else:
+            raise ProtocolError("unknown step %d in a recipe" % step)
+    return b"".join(out)
