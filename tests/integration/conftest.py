@@ -38,11 +38,24 @@ def running_emulator() -> collections.abc.Iterator[RunningEmulator]:
 @pytest.fixture(scope="session")
 def running_real_agents() -> collections.abc.Iterator[RunningEmulator]:
     """One with three real agents, where there are any."""
+    _need_real_agents()
+    yield from _run(_HERE / "real_fleet.yml")
+
+
+@pytest.fixture
+def bare_real_server(tmp_path: pathlib.Path) -> collections.abc.Iterator[RunningEmulator]:
+    """One with nothing but a server, ``bare``, that has a real agent and is not registered yet."""
+    _need_real_agents()
+    fleet = tmp_path / "bare_fleet.yml"
+    fleet.write_text("nodes: [{name: bare, kind: hybrid, agent: real}]\n", encoding="utf-8")
+    yield from _run(fleet)
+
+
+def _need_real_agents() -> None:
     if not os.environ.get("SSM_AGENT_BIN"):
         pytest.skip("SSM_AGENT_BIN is not set: no real amazon-ssm-agent to test with")
     if os.geteuid() != 0:
         pytest.skip("real agents need root, for a root folder of their own")
-    yield from _run(_HERE / "real_fleet.yml")
 
 
 @pytest.fixture

@@ -12,10 +12,12 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 import urllib.request
 
+import botocore.config
 import botocore.session
 
 CLONE = pathlib.Path(__file__).resolve().parents[2]
@@ -41,6 +43,9 @@ class RunningEmulator:
         lines = [line.removeprefix("export ").split("=", 1) for line in exports.splitlines()]
         self.environment = {name: shlex.split(value)[0] for name, value in lines}
         self.url = self.environment["AWS_ENDPOINT_URL"]
+        self._session = botocore.session.Session()
+        self._clients: dict[tuple[t.Any, ...], t.Any] = {}
+        self._lock = threading.Lock()
 
     def command(self, *arguments: str, **environment: str) -> str:
         """Run one of the emulator's verbs; return what it printed."""
@@ -77,11 +82,36 @@ class RunningEmulator:
         held: dict[str, t.Any] = self._get("faults")
         return held
 
-    def client(self, service: str) -> t.Any:
-        """Return a client of one of its services."""
-        session = botocore.session.Session()
-        session.set_credentials(self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"])
-        return session.create_client(service, region_name=self.environment["AWS_REGION"], endpoint_url=self.url)
+    def client(self, service: str, keys: tuple[str, ...] = (), **settings: t.Any) -> t.Any:
+        """Return a client of one of its services, with other keys than the account's and botocore's settings when given."""
+        wanted = (service, keys, json.dumps(settings, sort_keys=True))
+        with self._lock:
+            if wanted not in self._clients:
+                own = self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"]
+                names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+                given: dict[str, t.Any] = dict(zip(names, keys or own, strict=False))
+                self._clients[wanted] = self._session.create_client(
+                    service,
+                    region_name=self.environment["AWS_REGION"],
+                    endpoint_url=self.url,
+                    config=botocore.config.Config(**settings),
+                    **given,
+                )
+            return self._clients[wanted]
+
+    def run_command(self, machine: str, *lines: str, **parameters: str) -> dict[str, t.Any]:
+        """Run a shell script on a machine by Run Command; return what GetCommandInvocation says in the end."""
+        ssm, node = self.client("ssm"), self.nodes()[machine]
+        values = {"commands": list(lines), **{name: [value] for name, value in parameters.items()}}
+        sent = ssm.send_command(DocumentName="AWS-RunShellScript", InstanceIds=[node], Parameters=values)["Command"]
+        deadline = time.monotonic() + 30
+        while True:
+            invocation: dict[str, t.Any] = ssm.get_command_invocation(CommandId=sent["CommandId"], InstanceId=node)
+            if invocation["Status"] not in ("Pending", "InProgress"):
+                return invocation
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the command is still {invocation['Status']} after 30 s")
+            time.sleep(0.05)
 
     def terminate_sessions(self) -> None:
         """End every session, as somebody in the console would."""

@@ -10,6 +10,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -44,7 +45,7 @@ class Terminal:
 
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         os.close(self._master)
 
@@ -60,6 +61,14 @@ class Terminal:
                 raise AssertionError(f"{text!r} does not come; the terminal shows:\n{self._shown}")
         before, _found, self._unread = self._unread.partition(text)
         return before
+
+    def wait_for_keys_unechoed(self, seconds: float = 20) -> None:
+        """Wait until the program has the terminal echo keys no more: it handles them itself from now on."""
+        deadline = time.monotonic() + seconds
+        while termios.tcgetattr(self._master)[3] & termios.ECHO:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the terminal still echoes; it shows:\n{self._shown}")
+            time.sleep(0.01)
 
     def code(self, seconds: float = 20) -> int:
         """Wait for the program's end and return its exit code."""

@@ -279,6 +279,12 @@ def run(code: "t.Any", namespace: "t.Dict[str, t.Any]") -> None:
         raise
     except BaseException:
         show = sys.excepthook
-        # Without the frames of this file.
-        sys.excepthook = lambda kind, error, trace: show(kind, error, trace and trace.tb_next and trace.tb_next.tb_next)
+
+        def show_without_us(kind: "t.Any", error: "t.Any", trace: "t.Any") -> None:
+            """Leave out the frames that led to the module's wrapper."""
+            for _ours in range(2):
+                trace = trace and trace.tb_next
+            show(kind, error.with_traceback(trace), trace)
+
+        sys.excepthook = show_without_us
         raise

@@ -28,7 +28,7 @@ _SOURCES = pathlib.Path(wire.__file__).parent
 _PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"), "versions")
 
 
-def _interpreters() -> collections.abc.Iterator[str]:
+def interpreters() -> collections.abc.Iterator[str]:
     """Yield one interpreter of each minor version, this one first."""
     yield sys.executable
     found = {path.parent.parent.name.rpartition(".")[0]: path for path in sorted(_PYENV.glob("3.*/bin/python"))}
@@ -126,7 +126,7 @@ def test_the_program_is_python_3_6(source: pathlib.Path) -> None:
     ast.parse(source.read_text(encoding="utf-8"), feature_version=(3, 6))
 
 
-@pytest.mark.parametrize("interpreter", list(_interpreters()))
+@pytest.mark.parametrize("interpreter", list(interpreters()))
 def test_commands_and_files_work_on(interpreter: str, tmp_path: pathlib.Path) -> None:
     with Node(tmp_path, interpreter) as running:
         greeting = json.loads(running.greeting.body)
