@@ -22,7 +22,8 @@ notes:
     C(ssm:ResumeSession) and C(ssm:TerminateSession). Where that document is denied, the account's default one is used.
   - Hybrid nodes need the advanced-instances tier for sessions.
   - The node's side runs as the user that sessions run as, mostly C(ssm-user), who may use C(sudo) without a password.
-  - Become methods that ask for a password, and Windows nodes, are not supported yet.
+  - Any become method works, with a password and without.
+  - Windows nodes are not supported yet.
 options:
   instance_id:
     description:
@@ -104,6 +105,31 @@ options:
     ini:
       - section: fleet_ssm
         key: warm_modules
+  become_success_timeout:
+    description:
+      - Seconds that a become method with a password may take, from its command's start to its success.
+    type: float
+    default: 10
+    vars:
+      - name: ansible_ssm_become_success_timeout
+    env:
+      - name: FLEET_SSM_BECOME_SUCCESS_TIMEOUT
+    ini:
+      - section: fleet_ssm
+        key: become_success_timeout
+  become_tty:
+    description:
+      - Give become commands a terminal, for sudo rules with C(requiretty). Modules are then sent as files.
+      - Become methods that always want a terminal, such as P(ansible.builtin.su#become), have one anyway.
+    type: bool
+    default: false
+    vars:
+      - name: ansible_ssm_become_tty
+    env:
+      - name: FLEET_SSM_BECOME_TTY
+    ini:
+      - section: fleet_ssm
+        key: become_tty
   pipelining:
     description:
       - Send modules over standard input instead of as files. There is no reason to turn it off but to keep the files for debugging.
@@ -161,7 +187,10 @@ from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as aws_options
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, settings
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient, end_with_controller
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import end_with_controller
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import Answer, BrokerClient
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation, without_preamble
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Flags
 
 display = Display()
 
@@ -173,10 +202,10 @@ _ERRORS: tuple[tuple[type[failures.SessionFailure], type[AnsibleError]], ...] = 
 )
 
 #: whether a module may be run by a warm interpreter, with become or without
-_WARM: dict[str, t.Callable[[bool], bool]] = {
-    "always": lambda _become: True,
-    "without_become": lambda become: not become,
-    "never": lambda _become: False,
+_WARM: dict[str, t.Callable[[bool], Flags]] = {
+    "always": lambda _become: Flags.WARM,
+    "without_become": lambda become: Flags.NONE if become else Flags.WARM,
+    "never": lambda _become: Flags.NONE,
 }
 
 _Result = t.TypeVar("_Result")
@@ -186,7 +215,7 @@ class Connection(ConnectionBase):
     """A node's session, as Ansible sees it."""
 
     transport = "fleet.ssm.session"
-    has_pipelining = True
+    has_tty = True
     allow_executable = True
 
     def __init__(self, *args: t.Any, **kwargs: t.Any) -> None:
@@ -206,15 +235,46 @@ class Connection(ConnectionBase):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command; return its exit code, stdout and stderr, exactly."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)  # type: ignore[safe-super]
-        if sudoable and self.become is not None and self.become.expect_prompt():
-            raise AnsibleError(
-                f"become with a password ({self.become.name}) is not supported by {self.transport} yet. Let sessions run as a user"
-                " who may become another without one, as ssm-user may."
-            )
         display.vvv(f"EXEC {to_native(cmd)}", host=self._name)
         stdin = to_bytes(in_data) if in_data else b""
-        warm = _WARM[str(self.get_option("warm_modules"))](self.become is not None)
-        return self._translated(lambda: self._client.execute(self._node(), to_native(cmd), stdin, warm=warm))
+        become = self.become
+        # Ansible leaves become out where the user is that one already.
+        if become is None or not sudoable or not become.success or become.success not in to_native(cmd):
+            return self._execute(to_native(cmd), stdin, _WARM[str(self.get_option("warm_modules"))](False))
+        return self._execute_as_another(become, to_native(cmd), stdin)
+
+    def _execute(self, command: str, stdin: bytes, flags: Flags) -> Answer:
+        return self._translated(lambda: self._client.execute(self._node(), command, stdin, flags=flags))
+
+    def _execute_as_another(self, become: t.Any, command: str, stdin: bytes) -> Answer:
+        """Run a become command: with a terminal where that must be, and answer when it asks for the password."""
+        flags = Flags.TERMINAL if self._wants_terminal else _WARM[str(self.get_option("warm_modules"))](True)
+        if become.expect_prompt():
+            escalation = Escalation(become, to_bytes(become.get_option("become_pass")))
+            seconds = float(self.get_option("become_success_timeout"))
+            code, out, err = self._translated(
+                lambda: self._client.escalate(self._node(), command, stdin, escalation, seconds=seconds, flags=flags)
+            )
+        else:
+            code, out, err = self._execute(command, stdin, flags)
+            if code != 0 and not become.check_success(out) and (become.check_missing_password(err + out)):
+                raise AnsibleError(f"Missing {become.name} password")
+        prompt = become.prompt if isinstance(become.prompt, str) and become.expect_prompt() else ""
+        return code, without_preamble(out, prompt, become.success), without_preamble(err, prompt)
+
+    @property
+    def _wants_terminal(self) -> bool:
+        become = self.become
+        if become is None:
+            return False
+        # ansible-core has su neither pipelined nor marked as wanting a terminal, and before 2.19 goes by its name.
+        wants = become.require_tty or not getattr(become, "pipelining", True) or str(become.name).rpartition(".")[2] == "su"
+        return bool(wants or self.get_option("become_tty"))
+
+    @property
+    def has_pipelining(self) -> bool:  # type: ignore[override]
+        """Whether modules may come on standard input, which a terminal would change."""
+        return not self._wants_terminal
 
     def put_file(self, in_path: str, out_path: str) -> None:
         """Send a file; it appears whole or not at all."""

@@ -58,16 +58,6 @@ def test_become_without_a_password_works(ansible: Ansible) -> None:
         assert "me 60001 root 0" in run.output
 
 
-def test_become_with_a_password_says_that_it_cannot(ansible: Ansible) -> None:
-    run = ansible.playbook("- ansible.builtin.ping:\n  become: true", ansible.inventory("web-1", ansible_become_password="secret"))
-    assert run.code != 0
-    assert (
-        "become with a password (ansible.builtin.sudo) is not supported" in run.output
-        or "become with a password (sudo)" in run.output
-    )
-    assert "secret" not in run.output
-
-
 def test_async_tasks_outlive_their_request(ansible: Ansible) -> None:
     run = ansible.playbook(
         """

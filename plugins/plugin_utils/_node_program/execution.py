@@ -3,11 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run commands with their three streams."""
 
+import contextlib
+import fcntl
 import functools
 import os
+import pty
 import selectors
 import subprocess
 import tempfile
+import termios
 import time
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import watchman, wire
@@ -26,6 +30,7 @@ LONGEST_ARGUMENT = 100 * 1024
 FLUSH_AFTER = 0.05
 LINGER = 0.5
 LINGER_AT_MOST = 5.0
+END_OF_FILE = b"\4"
 
 
 class Command:
@@ -33,7 +38,8 @@ class Command:
 
     refused = False
 
-    def __init__(self, program: "Surroundings", command: bytes) -> None:
+    def __init__(self, program: "Surroundings", command: bytes, terminal: bool) -> None:
+        stdin, ours = open_terminal() if terminal else (subprocess.PIPE, -1)
         script = []  # type: t.List[int]
         argv = [b"/bin/sh", b"-c", command]
         if len(command) > LONGEST_ARGUMENT:
@@ -42,21 +48,34 @@ class Command:
             argv = [b"/bin/sh", b"/dev/fd/%d" % script[0]]
         process = subprocess.Popen(
             argv,
-            stdin=subprocess.PIPE,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,
+            preexec_fn=own_terminal if terminal else None,
             env=program.environment,
             restore_signals=True,
             pass_fds=script,
         )
-        for descriptor in script:
+        for descriptor in [*script, stdin] if terminal else script:
             os.close(descriptor)
-        self.stdin, self.stdout, self.stderr = process.stdin, process.stdout, process.stderr  # type: t.Any, t.Any, t.Any
+        self.stdin = os.fdopen(ours, "wb", 0) if terminal else process.stdin  # type: t.Any
+        #: what is read from it, and as what
+        self.outputs = {process.stdout: wire.STDOUT, process.stderr: wire.STDERR}  # type: t.Dict[t.Any, int]
+        if terminal:
+            self.outputs[os.fdopen(os.dup(ours), "rb", 0)] = wire.STDOUT
+        self.terminal = terminal
         self.process = process
         self.minder = program.watchman
         self.minder.begun(process.pid)
+
+    def end_stdin(self) -> None:
+        """Have it read the end of its input."""
+        if self.terminal:
+            with contextlib.suppress(OSError):
+                os.write(self.stdin.fileno(), END_OF_FILE)
+        self.stdin.close()
 
     def poll(self) -> "t.Optional[int]":
         """Return how it ended, as Popen does; None while it has not."""
@@ -69,6 +88,21 @@ class Command:
         """Tell it that nobody waits for it any more."""
         watchman.hang_up(self.process.pid)
         self.minder.ended(self.process.pid)
+
+
+def open_terminal() -> "t.Tuple[int, int]":
+    """Return a terminal's two ends, the command's first; it echoes nothing and changes no output."""
+    ours, theirs = pty.openpty()
+    mode = termios.tcgetattr(theirs)
+    mode[1] &= ~termios.OPOST
+    mode[3] &= ~(termios.ECHO | termios.ECHONL)
+    termios.tcsetattr(theirs, termios.TCSANOW, mode)
+    return theirs, ours
+
+
+def own_terminal() -> None:
+    """Make standard input the terminal that /dev/tty is; runs in the command's process, a session leader by then."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def unnamed_file(content: bytes) -> int:
@@ -87,10 +121,10 @@ def unnamed_file(content: bytes) -> int:
 class Execution(Request):
     """A command with its three streams."""
 
-    def __init__(self, program: "Surroundings", number: int, command: bytes, warm: bool = False) -> None:
+    def __init__(self, program: "Surroundings", number: int, command: bytes, flags: int) -> None:
         super().__init__(program, number)
         self.command = command
-        self.warm = warm
+        self.flags = flags
         self.stdin = bytearray()
         self.stdin_ended = False
         self.collected = {wire.STDOUT: bytearray(), wire.STDERR: bytearray()}
@@ -101,22 +135,27 @@ class Execution(Request):
 
     def begin(self, part: Part) -> None:
         """Start the command, as a fork of a warm interpreter where that will do."""
-        warmed = self.program.templates.run(self.command, part.content) if self.warm and part.last else None
-        self.attend(warmed or Command(self.program, self.command))
+        may_be_warm = self.flags & wire.WARM and part.last
+        warmed = self.program.templates.run(self.command, part.content) if may_be_warm else None
+        self.attend(warmed or self.cold())
         super().begin(part)
+
+    def cold(self) -> Command:
+        """Start the command as a process of its own."""
+        return Command(self.program, self.command, bool(self.flags & wire.TERMINAL))
 
     def attend(self, process: "t.Any") -> None:
         """Look after a process that was started."""
         self.process = process
-        self.pipes = {process.stdout: wire.STDOUT, process.stderr: wire.STDERR}
-        for pipe in (process.stdin, process.stdout, process.stderr):
+        self.pipes = dict(process.outputs)
+        for pipe in (process.stdin, *self.pipes):
             os.set_blocking(pipe.fileno(), False)
 
     def start_again(self) -> None:
         """Start the command as a process of its own: the warm interpreter did not want it, and has done nothing of it."""
         payload = self.process.payload
         self.let_go()
-        self.attend(Command(self.program, self.command))
+        self.attend(self.cold())
         self.stdin[:] = payload
         self.stdin_ended = True
         self.write_stdin()
@@ -155,7 +194,7 @@ class Execution(Request):
         self.program.watch(pipe, selectors.EVENT_WRITE if waits else 0, self.write_stdin)
         if self.stdin_ended and not waits and not pipe.closed:
             self.program.watch(pipe, 0, self.write_stdin)
-            pipe.close()
+            self.process.end_stdin()
 
     def read_pipe(self, pipe: "t.Any") -> None:
         """Take some output; an empty read is its end."""
@@ -163,6 +202,9 @@ class Execution(Request):
             data = os.read(pipe.fileno(), 64 * 1024)
         except BlockingIOError:
             return
+        except OSError:
+            # A terminal that nobody has open any more.
+            data = b""
         now = time.monotonic()
         if not data:
             self.close_pipe(pipe)

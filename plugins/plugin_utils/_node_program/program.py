@@ -179,7 +179,7 @@ def facts() -> "t.Dict[str, t.Any]":
 
 
 OPENING = {
-    wire.EXEC: lambda program, number, order, flags: Execution(program, number, order, bool(flags & wire.WARM)),
+    wire.EXEC: Execution,
     wire.PUT: lambda program, number, order, _flags: Reception(program, number, order),
     wire.GET: lambda program, number, order, _flags: Delivery(program, number, order),
 }  # type: t.Dict[int, t.Callable[[Program, int, bytes, int], Request]]

@@ -257,11 +257,14 @@ class Server:
                 self.socket.send(MESSAGE.pack(EXITED, self.forks.pop(pid), status))
 
 
-def hang_up(group: int) -> None:
-    """Tell a process group that its user is gone."""
+def hang_up(fork: int) -> None:
+    """Tell a fork and its children that their user is gone."""
     for number in (signal.SIGHUP, signal.SIGCONT):
         try:
-            os.killpg(group, number)
+            os.killpg(fork, number)
+        except ProcessLookupError:
+            # It has not come to lead a group yet, or has ended; it was not waited for, so its number is nobody else's.
+            os.kill(fork, number)
         except OSError:
             return
 

@@ -24,6 +24,7 @@ import subprocess
 import time
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import template as messages
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,14 @@ class Fork:
         from_stderr, stderr = os.pipe()
         self.theirs = [stdin, stdout, stderr]
         self.stdin = os.fdopen(into_stdin, "wb", 0)
-        self.stdout, self.stderr = os.fdopen(from_stdout, "rb", 0), os.fdopen(from_stderr, "rb", 0)
+        self.outputs = {
+            os.fdopen(from_stdout, "rb", 0): wire.STDOUT,
+            os.fdopen(from_stderr, "rb", 0): wire.STDERR,
+        }  # type: t.Dict[t.Any, int]
+
+    def end_stdin(self) -> None:
+        """Have it read the end of its input."""
+        self.stdin.close()
 
     def poll(self) -> "t.Optional[int]":
         """Return how it ended, as Popen does; None while it has not."""

@@ -70,10 +70,12 @@ class Worker:
         self._writer.write(requests.encode(header, body))
         await self._writer.drain()
 
-    async def _unless_gone(self, work: t.Coroutine[t.Any, t.Any, None]) -> None:
+    async def _unless_gone(
+        self, work: t.Coroutine[t.Any, t.Any, None], listening: t.Coroutine[t.Any, t.Any, t.Any] | None = None
+    ) -> None:
         """Do something that may take long, and drop it when the worker goes away (task timeout, Ctrl-C)."""
         working = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(self._reader.read(1))
+        gone = asyncio.ensure_future(listening or self._reader.read(1))
         try:
             await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
             if working.done():
@@ -87,11 +89,27 @@ class Worker:
                 task.cancel()
             await asyncio.gather(working, gone, return_exceptions=True)
 
+    async def _listen(self, said: asyncio.Queue[bytes | None]) -> None:
+        """Take what the worker answers to a command."""
+        while True:
+            header, body = await self._read()
+            if body:
+                said.put_nowait(body)
+            if header["last"]:
+                said.put_nowait(None)
+
     # -- operations ---------------------------------------------------------------------------------------------------
 
     async def _execute(self, header: requests.Header, body: bytes) -> None:
         node = self._registry.node(header["node"])
-        await self._unless_gone(self._pass_on(node.execute(header["command"], body, warm=header["warm"])))
+        if not header["converses"]:
+            await self._unless_gone(self._pass_on(node.execute(header["command"], body, flags=header["flags"])))
+            return
+        said: asyncio.Queue[bytes | None] = asyncio.Queue()
+        await node.ready()
+        await self._send({"event": "begun"})
+        results = node.execute(header["command"], body, flags=header["flags"], more=_until_end(said))
+        await self._unless_gone(self._pass_on(results), self._listen(said))
 
     async def _get(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
@@ -130,6 +148,11 @@ class Worker:
 
     async def _figures(self, _header: requests.Header, _body: bytes) -> None:
         await self._send({"event": "done", "figures": self._registry.figures()})
+
+
+async def _until_end(said: asyncio.Queue[bytes | None]) -> t.AsyncIterator[bytes]:
+    while (data := await said.get()) is not None:
+        yield data
 
 
 _OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[None]]] = {

@@ -55,11 +55,11 @@ class Exchange:
         self._unconfirmed = 0
         self._ended = False
 
-    def open(self, kind: Kind, order: bytes, segments: t.Iterable[Segment] = (), *, last: bool = False, warm: bool = False) -> None:
+    def open(self, kind: Kind, order: bytes, segments: t.Iterable[Segment] = (), *, last: bool = False, flags: int = 0) -> None:
         """Send the frame that begins the request, with the beginning of its stream."""
         recipe = self._ledger.recipe(segments)
         self._on_the_way += len(recipe)
-        self._send(Frame(kind, self.request, number(len(order)) + order + recipe, last, warm))
+        self._send(Frame(kind, self.request, number(len(order)) + order + recipe, last, flags))
 
     async def write(self, segments: t.Iterable[Segment], *, last: bool = False) -> bool:
         """Send more of its stream once there is credit; False when the request ended meanwhile and takes no more."""

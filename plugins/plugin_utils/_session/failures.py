@@ -37,6 +37,14 @@ class FileMissing(TransferFailed):
     """The file to be moved does not exist."""
 
 
+class EscalationFailed(SessionFailure):
+    """The become command did not make us the other user."""
+
+
+class EscalationTimedOut(NodeUnreachable):
+    """It did not say so in time."""
+
+
 class BrokerBroken(SessionFailure):
     """Worker and broker do not understand each other: an error of ours."""
 

@@ -51,12 +51,17 @@ class Kind(enum.IntEnum):
 
 
 class Flags(enum.IntFlag):
-    """Properties of a frame."""
+    """Properties of a frame.
+
+    WARM: when the command is an interpreter and its input a module, a fork of a warm interpreter may run it. TERMINAL: the command
+    has a terminal, for become commands that want one.
+    """
 
     NONE = 0
     COMPRESSED = 1
     LAST = 2
     WARM = 4
+    TERMINAL = 8
 
 
 class DamagedFrame(ValueError):
@@ -65,13 +70,13 @@ class DamagedFrame(ValueError):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame; ``request`` 0 is the session itself. ``warm``: a module in it may be run by a warm interpreter."""
+    """One frame; ``request`` 0 is the session itself. ``flags`` are WARM and TERMINAL, for a command."""
 
     kind: int
     request: int
     body: bytes = b""
     last: bool = False
-    warm: bool = False
+    flags: int = 0
 
     def __str__(self) -> str:
         """Return one line for a log: never the body, it may hold a secret."""
@@ -88,7 +93,7 @@ class Remark:
 
 def encode(frame: Frame) -> bytes:
     """Return a frame to the node."""
-    body, flags = frame.body, (Flags.LAST if frame.last else 0) | (Flags.WARM if frame.warm else 0)
+    body, flags = frame.body, frame.flags | (Flags.LAST if frame.last else Flags.NONE)
     if len(body) > 64:
         packed = zlib.compress(body, 6)
         if len(packed) < len(body):
@@ -144,7 +149,7 @@ def _frame(text: bytes) -> Frame | None:
     body = content[_CONTENT.size :]
     if flags & Flags.COMPRESSED:
         body = _decompress(body)
-    return Frame(kind, request, body, bool(flags & Flags.LAST), bool(flags & Flags.WARM))
+    return Frame(kind, request, body, bool(flags & Flags.LAST))
 
 
 def _decompress(body: bytes) -> bytes:

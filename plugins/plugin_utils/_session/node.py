@@ -9,6 +9,7 @@ and never again: whether a command was carried out before its session was lost c
 
 from __future__ import annotations
 
+import asyncio
 import json
 import typing as t
 
@@ -36,23 +37,32 @@ class ManagedNode:
         """Return what went on so far."""
         return self._past if self._session is None else self._past + self._session.figures()
 
-    async def execute(self, command: str, stdin: bytes, *, warm: bool = False) -> t.AsyncIterator[Result]:
+    async def ready(self) -> None:
+        """Wait until there is a session with a program in it."""
+        await self._usable_session().greeted()
+
+    async def execute(
+        self, command: str, stdin: bytes, *, flags: int = 0, more: t.AsyncIterator[bytes] | None = None
+    ) -> t.AsyncIterator[Result]:
         """Run a command by ``/bin/sh -c``; yield its output and last its exit code.
 
-        :param warm: when the command is an interpreter and the input a module, a fork of a warm interpreter may run it.
+        :param flags: WARM, TERMINAL.
+        :param more: what follows on its standard input, in reply to its output for instance.
         """
         session = self._usable_session()
         exchange = session.exchange()
         first, rest = stdin, b""
         if len(stdin) > cutting.LARGEST_MODULE:
             first, rest = stdin[:_BLOCK], stdin[_BLOCK:]
-        exchange.open(Kind.EXEC, command.encode(errors="surrogateescape"), cutting.cut(first), last=not rest, warm=warm)
+        alone = not rest and more is None
+        exchange.open(Kind.EXEC, command.encode(errors="surrogateescape"), cutting.cut(first), last=alone, flags=flags)
+        feeding = None if alone else asyncio.ensure_future(_feed(session, exchange, rest, more))
         try:
-            if rest:
-                await _write_all(session, exchange, rest)
             async for result in exchange.results():
                 yield result
         finally:
+            if feeding is not None:
+                feeding.cancel()
             exchange.cancel()
 
     async def put(self, path: str, size: int, sha256: str, blocks: t.AsyncIterator[bytes]) -> None:
@@ -97,9 +107,16 @@ class ManagedNode:
         return self._session
 
 
-async def _write_all(session: Session, exchange: Exchange, data: bytes) -> None:
+async def _feed(session: Session, exchange: Exchange, data: bytes, more: t.AsyncIterator[bytes] | None) -> None:
+    """Write a command's input as fast as it is taken; what follows may be a module."""
     for start in range(0, len(data), _BLOCK):
         await session.room()
         block = cutting.Segment((data[start : start + _BLOCK],), passing=True)
-        if not await exchange.write([block], last=start + _BLOCK >= len(data)):
+        if not await exchange.write([block], last=more is None and start + _BLOCK >= len(data)):
             return
+    if more is not None:
+        async for piece in more:
+            await session.room()
+            if not await exchange.write(cutting.cut(piece)):
+                return
+        await exchange.write([], last=True)

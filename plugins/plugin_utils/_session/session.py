@@ -98,6 +98,7 @@ class Session:
         self._waiting: list[frames.Frame] = []
         self._program_sent = False
         self._greeting: dict[str, t.Any] | None = None
+        self._changed = asyncio.Event()
         self._starting: asyncio.Future[Started] | None = None
         self._channel: Channel | None = None
         self._failure: SessionFailure | None = None
@@ -124,6 +125,14 @@ class Session:
             return Figures(requests=self._requests)
         traffic = self._channel.traffic
         return Figures(1, self._requests, traffic.reconnects, traffic.bytes_up, traffic.bytes_down, self._ledger.saved)
+
+    async def greeted(self) -> None:
+        """Wait until the program has greeted; raise what the session fails of before."""
+        while self._greeting is None and self._failure is None:
+            self._changed.clear()
+            await self._changed.wait()
+        if self._failure is not None:
+            raise self._failure
 
     async def room(self) -> None:
         """Wait until the channel takes more."""
@@ -226,6 +235,7 @@ class Session:
         if self._failure is not None:
             return
         self._failure = failure
+        self._changed.set()
         for exchange in self._exchanges.values():
             exchange.fail(failure)
         self._exchanges.clear()
@@ -297,6 +307,7 @@ class Session:
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
             self._greeting = json.loads(frame.body)
+            self._changed.set()
             self._early.clear()
         elif frame.request == 0:
             raise NodeUnreachable(str(failure_of(frame)))

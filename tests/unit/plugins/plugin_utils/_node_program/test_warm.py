@@ -22,7 +22,7 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import warm
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import pieces
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import Segment
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Flags, Frame, Kind
 
 from tests.unit.plugins.plugin_utils._node_program.test_program import Node, interpreters
 
@@ -81,7 +81,7 @@ class _Runner:
         self._number += 1
         command = command or _command()
         body = pieces.number(len(command)) + command + self.node.ledger.recipe([Segment((module,))])
-        self.node.write(Frame(Kind.EXEC, self._number, body, last=True, warm=warmly))
+        self.node.write(Frame(Kind.EXEC, self._number, body, last=True, flags=Flags.WARM if warmly else Flags.NONE))
         return self._number
 
     def run(self, module: bytes, *, warmly: bool = True, command: bytes = b"") -> tuple[int, bytes, bytes]:
