@@ -222,21 +222,26 @@ class Execution(Request):
 
     def step(self, now: float) -> "t.Optional[float]":
         """Watch the pipes, send output that has waited, end when all is said."""
+        held_up = False
         for pipe in list(self.pipes):
             room = self.may_send() and len(self.collected[self.pipes[pipe]]) < 4 * PIECE
+            held_up = held_up or not room
             self.program.watch(pipe, selectors.EVENT_READ if room else 0, functools.partial(self.read_pipe, pipe))
         if self.process.refused:
             self.start_again()
-        if self.exited is None and self.process.poll() is not None:
+        if self.process.poll() is None:
+            return self.flush(now)
+        if self.exited is None or held_up:
+            # What a slow controller leaves in the pipes is not silence.
             self.exited = self.last_output = now
-        if self.exited is not None:
-            quiet = min(self.last_output + LINGER, self.exited + LINGER_AT_MOST)
-            # A process left in the background may hold the pipes open for ever.
-            if not self.pipes or (now >= quiet and self.may_send()):
-                self.finish()
-                return None
-            return quiet
-        return self.flush(now)
+        quiet = min(self.last_output + LINGER, self.exited + LINGER_AT_MOST)
+        # A process left in the background may hold the pipes open for ever.
+        if not self.pipes or (now >= quiet and not held_up):
+            self.finish()
+            return None
+        if held_up:
+            self.send_collected()
+        return quiet
 
     def flush(self, now: float) -> "t.Optional[float]":
         """Send output when there is a whole piece of it or it has waited long enough."""

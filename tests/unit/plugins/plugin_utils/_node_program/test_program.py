@@ -425,3 +425,15 @@ def test_the_program_ends_with_its_input(node: Node) -> None:
     assert node.process.stdin is not None
     node.process.stdin.close()
     assert node.process.wait(5) == 0
+
+
+def test_output_that_a_slow_controller_has_not_taken_yet_is_not_lost(node: Node) -> None:
+    node.send(Kind.EXEC, 1, b"head -c 3000000 /dev/urandom")
+    received = 0
+    while (frame := node.next()).kind == Kind.STDOUT:
+        received += len(frame.body)
+        if node.is_silent(0.1):
+            # It waits for credit, its command has ended, and that is so for longer than an end without output is waited for.
+            time.sleep(execution.LINGER * 1.5)
+        node.write(Frame(Kind.CREDIT, 1, str(len(frame.body)).encode()))
+    assert (frame.kind, received) == (Kind.EXIT, 3_000_000)
