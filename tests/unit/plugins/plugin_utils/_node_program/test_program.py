@@ -425,16 +425,3 @@ def test_the_program_ends_with_its_input(node: Node) -> None:
     assert node.process.stdin is not None
     node.process.stdin.close()
     assert node.process.wait(5) == 0
-
-
-def test_output_that_a_slow_controller_has_not_taken_yet_is_not_lost(node: Node) -> None:
-    # As much as is sent ahead and collected, and a part of what fits into a pipe: the command ends with the pipe full.
-    size = request.SEND_AHEAD + 4 * execution.PIECE + 64 * 1024 + 40_000
-    node.send(Kind.EXEC, 1, f"head -c {size} /dev/urandom".encode())
-    received = len(node.next().body)
-    while not node.is_silent(execution.LINGER * 2):
-        received += len(node.next().body)
-    node.write(Frame(Kind.CREDIT, 1, str(received).encode()))
-    while (frame := node.next()).kind == Kind.STDOUT:
-        received += len(frame.body)
-    assert (frame.kind, received) == (Kind.EXIT, size)
