@@ -33,7 +33,7 @@ WINDOW = 2 * 1024 * 1024
 """Bytes of input in flight; over a pty at 50 ms round trip less than 1 MB halves the speed."""
 
 SETTLE_SECONDS = 0.15
-"""Time between the first acknowledgement an agent sends and the first input it gets."""
+"""Time between an agent's first acknowledgement and the first input."""
 
 _COLUMNS, _ROWS = 80, 24
 _MALFORMED_LIMIT = 100
@@ -320,8 +320,7 @@ class DataChannelProtocol:
         if sent is None:
             return
         if self.state is State.PROBING and not self._handshakes:
-            # What is sent then is on its way for half a round trip, and this acknowledgement was too.
-            self._settles = now + max(0.0, SETTLE_SECONDS - (now - sent.last))
+            self._settles = now + SETTLE_SECONDS
         self._in_flight -= len(sent.message.payload)
         self._last_acknowledged = now
         if sent.times == 1:
