@@ -101,7 +101,7 @@ def test_activations_are_found_by_what_they_were_made_with(ssm: t.Any, key: str)
 
 
 def test_activations_come_in_pages_that_miss_and_repeat_none(ssm: t.Any) -> None:
-    made = [_activation(ssm, IamRole="Paged")["ActivationId"] for _ in range(5)]
+    made = [_activation(ssm, IamRole="Paged")["ActivationId"] for _time in range(5)]
     filters = [{"FilterKey": "IamRole", "FilterValues": ["Paged"]}]
     paginator = ssm.get_paginator("describe_activations")
     pages = [page["ActivationList"] for page in paginator.paginate(Filters=filters, MaxResults=2)]
@@ -126,7 +126,7 @@ def test_a_deleted_activation_cannot_be_deleted_again(ssm: t.Any) -> None:
 
 def test_an_activation_registers_no_more_servers_than_its_limit(ssm: t.Any, emulator: RunningEmulator) -> None:
     made = _activation(ssm, RegistrationLimit=2)
-    nodes = {BareServer(emulator).register(made) for _ in range(2)}
+    nodes = {BareServer(emulator).register(made) for _time in range(2)}
     with pytest.raises(RefusedError, match="RegistrationLimitExceeded"):
         BareServer(emulator).register(made)
     assert len(nodes) == 2
@@ -216,7 +216,7 @@ def _information(ssm: t.Any, **values: str) -> list[dict[str, t.Any]]:
 
 def test_nodes_come_in_pages_that_miss_and_repeat_none(ssm: t.Any, emulator: RunningEmulator) -> None:
     made = _activation(ssm, RegistrationLimit=3)
-    everybody = {*emulator.nodes().values(), *(BareServer(emulator).register(made) for _ in range(3))}
+    everybody = {*emulator.nodes().values(), *(BareServer(emulator).register(made) for _time in range(3))}
     first = ssm.describe_instance_information(MaxResults=5)
     second = ssm.describe_instance_information(MaxResults=5, NextToken=first["NextToken"])
     ids = [row["InstanceId"] for page in (first, second) for row in page["InstanceInformationList"]]
@@ -342,7 +342,7 @@ def test_a_session_is_active_until_it_is_terminated_and_history_then(ssm: t.Any,
 
 def test_terminating_a_session_twice_is_no_error(ssm: t.Any, emulator: RunningEmulator) -> None:
     session_id = ssm.start_session(Target=emulator.nodes()["web-1"])["SessionId"]
-    answers = [ssm.terminate_session(SessionId=session_id)["SessionId"] for _ in range(2)]
+    answers = [ssm.terminate_session(SessionId=session_id)["SessionId"] for _time in range(2)]
     assert answers == [session_id, session_id]
     assert emulator.statistics()["sessions"]["open"] == 0
 
@@ -572,7 +572,7 @@ def test_the_tagging_api_finds_nodes_by_type_and_tags(tagging: t.Any, wanted: di
 
 def test_the_tagging_api_gives_pages(ssm: t.Any, tagging: t.Any, emulator: RunningEmulator) -> None:
     made = _activation(ssm, RegistrationLimit=2, Tags=[{"Key": "site", "Value": "oslo"}])
-    nodes = {BareServer(emulator).register(made) for _ in range(2)}
+    nodes = {BareServer(emulator).register(made) for _time in range(2)}
     paged = {"TagFilters": [{"Key": "site"}], "ResourceTypeFilters": ["ssm:managed-instance"], "ResourcesPerPage": 1}
     first = tagging.get_resources(**paged)
     second = tagging.get_resources(**paged, PaginationToken=first["PaginationToken"])
@@ -613,7 +613,7 @@ def test_a_page_of_the_tagging_api_holds_100_at_most(tagging: t.Any) -> None:
 
 
 def test_a_token_of_another_list_is_refused(ssm: t.Any) -> None:
-    for _ in range(2):
+    for _time in range(2):
         _activation(ssm)
     token = ssm.describe_activations(MaxResults=1)["NextToken"]
     with _refused("InvalidNextToken"):
@@ -668,7 +668,7 @@ def _post(emulator: RunningEmulator, page: str, body: bytes, headers: dict[str, 
 
 
 def test_calls_are_counted_by_service_and_operation_until_they_are_reset(emulator: RunningEmulator) -> None:
-    for _ in range(2):
+    for _time in range(2):
         emulator.client("ssm").get_connection_status(Target=_NOWHERE)
     emulator.client("ec2").describe_instances()
     counted = emulator.statistics()["calls"]
@@ -724,7 +724,7 @@ def test_an_ordered_failure_meets_its_node_as_often_as_ordered(ssm: t.Any, emula
 
 def test_a_throttled_operation_works_again_after_so_many_calls(ssm: t.Any, emulator: RunningEmulator) -> None:
     emulator.order({"throttle": {"operation": "ssm:GetConnectionStatus", "times": 2}})
-    for _ in range(2):
+    for _time in range(2):
         with _refused("ThrottlingException", "Rate exceeded"):
             ssm.get_connection_status(Target=_NOWHERE)
     assert ssm.get_connection_status(Target=_NOWHERE)["Status"] == "notconnected"

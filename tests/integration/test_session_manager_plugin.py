@@ -246,7 +246,7 @@ def _answers(port: int) -> bool:
 @_real
 def test_a_forwarded_port_carries_several_connections_at_once(node: Node, echo_port: str) -> None:
     with _forwarded(node, echo_port) as (session_id, port), contextlib.ExitStack() as stack:
-        lines = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _ in range(2)]
+        lines = [stack.enter_context(socket.create_connection(("127.0.0.1", port), 10)) for _time in range(2)]
         for number, line in enumerate(lines):
             line.sendall(f"connection {number};".encode())
         said = [_receive(line, len("connection 0;")) for line in lines]
@@ -257,7 +257,9 @@ def test_a_forwarded_port_carries_several_connections_at_once(node: Node, echo_p
 @_real
 def test_a_megabyte_passes_a_forwarded_port_unchanged(node: Node, echo_port: str) -> None:
     content = os.urandom(500_000).hex().encode()
-    with _forwarded(node, echo_port) as (_session_id, port), socket.create_connection(("127.0.0.1", port), 20) as line:
+    with contextlib.ExitStack() as stack:
+        _session_id, port = stack.enter_context(_forwarded(node, echo_port))
+        line = stack.enter_context(socket.create_connection(("127.0.0.1", port), 20))
         threading.Thread(target=line.sendall, args=(content,), daemon=True).start()
         assert _receive(line, len(content)) == content.upper()
 

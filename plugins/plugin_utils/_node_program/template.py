@@ -21,6 +21,7 @@ from us  EXITED number, wait status
 
 import array
 import base64
+import contextlib
 import gc
 import hashlib
 import importlib
@@ -36,6 +37,7 @@ import signal
 import socket
 import struct
 import sys
+import types
 import zipfile
 
 TYPE_CHECKING = False
@@ -48,7 +50,9 @@ MESSAGE = struct.Struct(">BIi")
 
 PLACE = "ansible_warm_payload.zip/"
 ZIP = re.compile(b"'(UEsDB[A-Za-z0-9+/]{1000,}={0,2})'")
-FIRST = ("ansible.module_utils.basic", "ansible.module_utils._internal._ansiballz._loader")
+FIRST = "ansible.module_utils.basic"
+# What runs modules: imported for what it imports itself. A fork loads its own, so that it is no earlier code that is at work there.
+RUNNER = "ansible.module_utils._internal._ansiballz._loader"
 
 
 class Unfit(Exception):
@@ -62,6 +66,8 @@ class Library:
         self.archive = None  # type: t.Any
         self.members = {}  # type: t.Dict[str, str]
         self.loaded = {}  # type: t.Dict[str, bytes]
+        self.functions = []  # type: t.List[t.Any]
+        self.paths = []  # type: t.List[t.Tuple[t.Dict[str, t.Any], str]]
         self.fitting = set()  # type: t.Set[bytes]
 
     def check(self, source: bytes) -> None:
@@ -91,14 +97,38 @@ class Library:
         searched = sys.path[:]
         sys.path[:] = [path for path in sys.path if path not in ("", ".")]
         try:
-            for name in FIRST:
+            for name in (FIRST, RUNNER):
                 if name in self.members:
                     importlib.import_module(name)
         finally:
             sys.path[:] = searched
             sys.meta_path.remove(self)
+        if RUNNER in sys.modules:
+            self.forget(RUNNER)
         gc.collect()
+        self.find_places()
         getattr(gc, "freeze", gc.collect)()
+
+    def forget(self, name: str) -> None:
+        """Have a module as if it was never imported."""
+        package, _dot, last = name.rpartition(".")
+        delattr(sys.modules[package], last)
+        del sys.modules[name]
+        del self.loaded[self.members[name]]
+
+    def find_places(self) -> None:
+        """Note what has kept the place that it was loaded from: functions for tracebacks, and variables.
+
+        ansible-core 2.19 tells by such a variable, and by the files of functions that call it, whose feature is deprecated.
+        """
+        if hasattr(types.CodeType, "replace"):
+            functions = [one for one in gc.get_objects() if isinstance(one, types.FunctionType)]
+            self.functions = [one for one in functions if one.__code__.co_filename.startswith(PLACE)]
+        for member in self.loaded:
+            namespace = vars(sys.modules[module_name(member)])
+            for name, value in namespace.items():
+                if isinstance(value, (str, os.PathLike)) and not name.startswith("__") and str(value).startswith(PLACE):
+                    self.paths.append((namespace, name))
 
     def find_spec(self, fullname: str, path: "t.Any" = None, target: "t.Any" = None) -> "t.Any":
         """Find a module in the first payload."""
@@ -137,6 +167,17 @@ class Library:
                 module.__spec__.loader = loader  # type: ignore[assignment]
             if package:
                 module.__path__[:] = [folder if path.startswith(PLACE) else path for path in module.__path__]
+        for namespace, name in self.paths:
+            value = namespace[name]
+            namespace[name] = type(value)(os.path.join(place, str(value)[len(PLACE) :]))
+        for function in self.functions:
+            function.__code__ = moved(function.__code__, place)
+
+
+def moved(code: "t.Any", place: str) -> "t.Any":
+    """Return code that says it is from another place, with all code in it."""
+    constants = [moved(one, place) if isinstance(one, types.CodeType) else one for one in code.co_consts]
+    return code.replace(co_filename=os.path.join(place, code.co_filename[len(PLACE) :]), co_consts=tuple(constants))
 
 
 class Move:
@@ -244,6 +285,7 @@ class Server:
             os.dup2(descriptor, target)
         for descriptor in descriptors:
             os.close(descriptor)
+        stay_behind()
         random.seed()
         sys.meta_path.insert(0, Move(self.library))
 
@@ -255,6 +297,22 @@ class Server:
                 return
             if pid in self.forks:
                 self.socket.send(MESSAGE.pack(EXITED, self.forks.pop(pid), status))
+
+
+def stay_behind() -> None:
+    """Return in a child, and be to it what a shell is to a fresh interpreter: its session's leader, and who says what killed it."""
+    pid = os.fork()
+    if pid == 0:
+        return
+    status = os.waitpid(pid, 0)[1]
+    if not os.WIFSIGNALED(status):
+        os._exit(os.WEXITSTATUS(status))
+    number = os.WTERMSIG(status)
+    if number not in (signal.SIGINT, signal.SIGPIPE) and hasattr(signal, "strsignal"):
+        remark = "%s%s\n" % (signal.strsignal(number), " (core dumped)" if os.WCOREDUMP(status) else "")
+        with contextlib.suppress(OSError):
+            os.write(2, remark.encode())
+    os._exit(128 + number)
 
 
 def hang_up(fork: int) -> None:

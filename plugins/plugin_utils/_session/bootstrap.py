@@ -42,16 +42,14 @@ def program() -> bytes:
     return zlib.compress(bundle.text().encode(), 9)
 
 
-def session_command(pythons: tuple[str, ...] = FALLBACK_PYTHONS, *, announce: bool = False) -> str:
-    """Return the shell command that becomes the node program.
+def session_command(pythons: tuple[str, ...] = FALLBACK_PYTHONS) -> str:
+    """Return the shell command that becomes the node program; it says ``@ready`` when it begins to read the program.
 
     :param pythons: interpreters to try, names or paths, in order.
-    :param announce: say ``@ready`` before reading; for a session where the command must be typed at a prompt.
     """
-    stage = _READ_PROGRAM.format(count=parcels.armoured_count(program()))
-    if announce:
-        # As numbers, so that the echo of the typed command does not look like it.
-        stage = f"import os;os.write(1,bytes({list(f'@{READY}'.encode())}+[10]));" + stage
+    # As numbers, so that the echo of a command that was typed does not look like it.
+    ready = f"import os;os.write(1,bytes({list(f'@{READY}'.encode())}+[10]));"
+    stage = ready + _READ_PROGRAM.format(count=parcels.armoured_count(program()))
     return (
         "stty raw -echo 2>/dev/null; "
         f"for p in {' '.join(map(shlex.quote, pythons))}; do "

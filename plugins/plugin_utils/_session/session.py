@@ -46,7 +46,7 @@ _CHANNEL_AHEAD = 2 * 1024 * 1024
 """Bytes given to the channel before the node has acknowledged them."""
 
 _INSIST_SECONDS = 3.0
-"""A program that did not get lost greets after little more than a second."""
+"""A program that did not get lost greets in the same breath in which its first stage begins to read."""
 
 _MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, struct.error)
 
@@ -92,6 +92,7 @@ class Session:
         self._decoder = frames.Decoder()
         self._parcels = ParcelWriter()
         self._early: list[bytes] = []
+        self._reading = asyncio.Event()
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
@@ -193,7 +194,7 @@ class Session:
             self._send_program()
         else:
             # The default document gives a shell: the command is typed, and the program sent when it says that it reads.
-            self._say(bootstrap.session_command(self._settings.pythons, announce=True).encode() + b"\n")
+            self._say(bootstrap.session_command(self._settings.pythons).encode() + b"\n")
         return self._channel
 
     def _send_program(self) -> None:
@@ -263,9 +264,12 @@ class Session:
             self._channel.send(data)
 
     async def _insist(self, channel: Channel) -> None:
-        """Send all again when the agent has acknowledged it and no program answers: it was not ready, and threw it away."""
+        """Send all again when the node reads and the agent has acknowledged it all: what it got too early, it threw away."""
         pause = _INSIST_SECONDS
         while self._greeting is None:
+            if self._program_sent:
+                # A slow node has not come to reading yet.
+                await self._reading.wait()
             await asyncio.sleep(pause)
             if self._greeting is None and channel.protocol.backlog == 0:
                 for data in self._early:
@@ -292,8 +296,10 @@ class Session:
             )
 
     def _on_remark(self, remark: frames.Remark) -> None:
-        if remark.name == bootstrap.READY and not self._program_sent:
-            self._send_program()
+        if remark.name == bootstrap.READY:
+            self._reading.set()
+            if not self._program_sent:
+                self._send_program()
         elif remark.name == bootstrap.PYTHON_MISSING and self._greeting is None:
             self._fail(
                 NodeUnreachable(

@@ -29,7 +29,19 @@ from tests.unit.plugins.plugin_utils._node_program.test_program import Node, int
 _PYTHON = shlex.quote(sys.executable)
 _SUCCESS = "BECOME-SUCCESS-abcdefghijklmnopqrstuvwxyzabcdef"
 
-_BASIC = "import os, sys\nLOADED_IN = os.getpid()\n_ANSIBLE_ARGS = None\n" + "# padding, as a real one is not that short\n" * 100
+_BASIC = (
+    """import os, pathlib, sys
+LOADED_IN = os.getpid()
+_ANSIBLE_ARGS = None
+HERE = pathlib.Path(__file__).parent
+def callers_file():
+    return [sys._getframe(depth).f_code.co_filename for _once in range(1) for depth in range(3)]
+class Base:
+    def files(self):
+        return (lambda: callers_file())()
+"""
+    + "# padding, as a real one is not that short\n" * 100
+)
 
 _WRAPPER = """#!/usr/bin/python
 _ANSIBALLZ_WRAPPER = True # as module_common.py writes it
@@ -50,6 +62,10 @@ def _ansiballz_main():
         shutil.rmtree(temp_path, ignore_errors=True)
 _ansiballz_main()
 """
+
+
+#: The warm interpreter: a fork's parent is what stays behind in place of a shell.
+_INTERPRETER = "int(open(f'/proc/{os.getppid()}/stat').read().rpartition(')')[2].split()[1])"
 
 
 def payload(module: str, basic: str = _BASIC, **more: str) -> bytes:
@@ -190,11 +206,12 @@ for name, value in sorted(dict(
     descriptors=[(number, stat.S_IFMT(os.fstat(int(number)).st_mode)) for number in sorted(os.listdir('/proc/self/fd'))
                  if os.path.exists('/proc/self/fd/' + number) or int(number) < 3][:3],
     open=len(os.listdir('/proc/self/fd')),
-    stdin=sys.stdin.read(), leader=os.getsid(0) == os.getpgrp(), terminal=os.path.exists('/dev/tty') and None,
+    stdin=sys.stdin.read(), leader=(os.getsid(0) == os.getpgrp(), os.getsid(0) == os.getpid()),
     threads=threading.active_count(), hook=sys.excepthook is sys.__excepthook__, meta=[shown(type(one)) for one in sys.meta_path],
     main=sorted(name for name in vars(__main__) if name.startswith('__')), temporary=tempfile.gettempdir(),
     basic=shown((basic.__file__, basic.__spec__.origin, type(basic.__loader__), basic.__name__, basic.__package__)),
     package=shown(sys.modules['ansible'].__path__), utils=shown(sys.modules['ansible.module_utils'].__path__),
+    places=shown((str(basic.HERE), basic.callers_file(), basic.Base().files())),
     extra=shown((extra.__file__, extra.EXTRA)), recursion=sys.getrecursionlimit(), alarm=signal.getitimer(signal.ITIMER_REAL),
 ).items()):
     print(name, value)
@@ -227,11 +244,21 @@ def test_a_fork_is_what_a_fresh_interpreter_is(runner: _Runner) -> None:
         "import os; os.close(1); os.close(2)",
         "import subprocess; print(subprocess.run(['cat'], input=b'x', capture_output=True).stdout)",
         "import threading; threading.Thread(target=lambda: print('thread')).start()",
+        "import os; os.setsid(); print(os.getsid(0) == os.getpid())",
     ],
 )
 def test_it_ends_as_a_fresh_one_does(runner: _Runner, module: str) -> None:
     runner.is_warm()
     assert _comparable(runner.run(payload(module))) == _comparable(runner.run(payload(module), warmly=False))
+
+
+def test_what_has_killed_a_module_is_said(runner: _Runner) -> None:
+    module = payload("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    runner.is_warm()
+    for warmly in (True, False):
+        code, _out, err = runner.run(module, warmly=warmly)
+        assert code == 128 + signal.SIGKILL
+        assert b"Killed" in err
 
 
 def _comparable(result: tuple[int, bytes, bytes]) -> tuple[int, bytes, list[bytes]]:
@@ -294,7 +321,7 @@ def test_an_interpreter_that_does_not_start_says_what_it_would_have_said(runner:
 
 
 def test_a_killed_interpreter_gives_way_to_fresh_ones(runner: _Runner) -> None:
-    _code, out, _err = runner.run(payload("import os; print(os.getppid())"))
+    _code, out, _err = runner.run(payload(f"import os; print({_INTERPRETER})"))
     os.kill(int(out), signal.SIGKILL)
     time.sleep(0.3)
     assert runner.run(payload("print('again')")) == (0, b"again\n", b"")
@@ -302,7 +329,7 @@ def test_a_killed_interpreter_gives_way_to_fresh_ones(runner: _Runner) -> None:
 
 def test_a_module_whose_interpreter_is_killed_is_not_run_twice(runner: _Runner, tmp_path: pathlib.Path) -> None:
     runner.is_warm()
-    module = f"import os, time; open({str(tmp_path / 'ran')!r}, 'a').write('x'); os.kill(os.getppid(), 9); time.sleep(0.5)"
+    module = f"import os, time; open({str(tmp_path / 'ran')!r}, 'a').write('x'); os.kill({_INTERPRETER}, 9); time.sleep(0.5)"
     code, _out, _err = runner.run(payload(module))
     assert code == 128 + signal.SIGKILL
     assert (tmp_path / "ran").read_text(encoding="utf-8") == "x"
@@ -315,7 +342,7 @@ def test_an_interpreter_is_given_up_when_what_it_was_started_with_changes(
     packages.mkdir()
     interpreter = f"PYTHONPATH={packages} {_PYTHON}"
     command = _command(interpreter)
-    parent = payload("import os; print(os.getppid())")
+    parent = payload(f"import os; print({_INTERPRETER})")
     first = runner.run(parent, command=command)
     assert runner.run(parent, command=command) == first
     (packages / "new.py").write_text("", encoding="utf-8")
@@ -333,7 +360,7 @@ def test_a_cancelled_module_is_hung_up_on(runner: _Runner, tmp_path: pathlib.Pat
 
 
 def test_the_end_of_the_program_is_the_end_of_its_interpreters_and_their_modules(runner: _Runner, tmp_path: pathlib.Path) -> None:
-    _code, interpreter, _err = runner.run(payload("import os; print(os.getppid())"))
+    _code, interpreter, _err = runner.run(payload(f"import os; print({_INTERPRETER})"))
     module = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"
     runner.start(payload(module), warmly=True)
     pid = _wait_for_pid(tmp_path / "pid")
@@ -344,7 +371,7 @@ def test_the_end_of_the_program_is_the_end_of_its_interpreters_and_their_modules
 
 def test_no_more_than_a_few_interpreters_are_kept(runner: _Runner) -> None:
     commands = [_command(f"A={number} {_PYTHON}") for number in range(warm.MOST_KEPT + 2)]
-    parents = [runner.run(payload("import os; print(os.getppid())"), command=command)[1] for command in commands]
+    parents = [runner.run(payload(f"import os; print({_INTERPRETER})"), command=command)[1] for command in commands]
     time.sleep(0.3)
     alive = [parent for parent in parents if pathlib.Path(f"/proc/{int(parent)}/cmdline").exists()]
     assert len(alive) == warm.MOST_KEPT

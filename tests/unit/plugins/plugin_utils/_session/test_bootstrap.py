@@ -9,7 +9,6 @@ import ast
 import subprocess
 import zlib
 
-import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap, frames, parcels, pieces
 
 
@@ -40,16 +39,14 @@ def _parcels() -> list[bytes]:
     return parcels.ParcelWriter().write(bootstrap.program(), armoured=True)
 
 
-@pytest.mark.parametrize("announce", [False, True])
-def test_the_program_is_read_and_greets(announce: bool) -> None:
-    output = _run(bootstrap.session_command(("python3",), announce=announce), b"".join(_parcels()))
-    assert output.startswith(b"@ready\n<" if announce else b"<")
+def test_the_program_is_announced_read_and_greets() -> None:
+    assert _run(bootstrap.session_command(("python3",)), b"".join(_parcels())).startswith(b"@ready\n<")
 
 
 def test_the_program_is_read_when_each_part_of_it_and_the_typed_command_arrive_twice() -> None:
     command = bootstrap.session_command(("python3",))
     output = _run(command, command.encode() + b"\n" + b"".join(parcel * 2 for parcel in _parcels()))
-    assert output.startswith(b"<")
+    assert output.startswith(b"@ready\n<")
 
 
 def test_requests_right_behind_the_program_are_not_lost() -> None:
@@ -64,16 +61,16 @@ def test_requests_right_behind_the_program_are_not_lost() -> None:
         node.stdin.write(b"".join(sent))
         node.stdin.flush()
         decoder = frames.Decoder()
-        found = [frame for _line in range(2) for frame in decoder.feed(node.stdout.readline())]
+        found = [frame for _line in range(3) for frame in decoder.feed(node.stdout.readline())]
         node.kill()
     assert [frame.kind for frame in found if isinstance(frame, frames.Frame)] == [frames.Kind.HELLO, frames.Kind.RESULT]
 
 
 def test_the_echo_of_a_typed_command_does_not_look_like_an_answer() -> None:
-    command = bootstrap.session_command(announce=True)
+    command = bootstrap.session_command()
     assert "@ready" not in command
     assert "@nopython" not in command
 
 
 def test_a_session_that_ends_while_the_program_goes_up_leaves_nothing_running() -> None:
-    assert _run(bootstrap.session_command(("python3",)), _parcels()[0]) == b""
+    assert _run(bootstrap.session_command(("python3",)), _parcels()[0]) == b"@ready\n"

@@ -384,7 +384,7 @@ def test_every_state_can_be_closed_and_no_closed_one_reopens() -> None:
     assert all(protocol.TRANSITIONS[state, protocol.Trigger.CLOSE] is protocol.State.CLOSED for state in protocol.State)
     assert all(
         following is protocol.State.CLOSED
-        for (state, _), following in protocol.TRANSITIONS.items()
+        for (state, _trigger), following in protocol.TRANSITIONS.items()
         if state is protocol.State.CLOSED
     )
 
