@@ -34,13 +34,15 @@ def _is_known(task: dict[str, t.Any]) -> bool:
 _TASKS: dict[str, dict[str, t.Any]] = {
     task["name"]: task for task in yaml.safe_load((_HERE / "warm_modules.yml").read_text(encoding="utf-8")) if _is_known(task)
 }
+#: They tell which node is the warm one, and so differ.
 _PROOFS = [name for name, task in _TASKS.items() if "parent" in task]
-_COMPARED = [name for name in _TASKS if name not in _PROOFS]
 
-#: What differs between any two runs, by its key: moments, measurements, and the name of a machine for good.
+#: What differs between any two runs, by its key: moments and durations, what the kernel gives numbers to, measurements, and a
+#: machine's own number.
 _PASSING_VALUES = {
-    *("start", "end", "delta", "elapsed", "atime", "mtime", "ctime", "inode", "dev"),
-    *("ansible_date_time", "ansible_loadavg", "ansible_memfree_mb", "ansible_memory_mb", "ansible_uptime_seconds"),
+    *("start", "end", "delta", "elapsed", "atime", "mtime", "ctime", "ansible_date_time", "ansible_uptime_seconds"),
+    *("inode", "dev"),
+    *("ansible_loadavg", "ansible_memfree_mb", "ansible_memory_mb"),
     *("block_available", "block_used", "inode_available", "inode_used", "size_available"),
     "ansible_machine_id",
 }
@@ -51,20 +53,19 @@ _PASSING_WORDS = {
     "a word of become": r"(?<=BECOME-SUCCESS-)[a-z]{32}",
     "a temporary folder of a task": r"(?<=ansible-tmp-)[0-9.]+-[0-9]+-[0-9]+",
     "a temporary folder of a module": r"(?<=ansible-moduletmp-)[0-9.]+-\w+",
-    "a temporary folder of a module's files": r"(?<=_payload_)\w{8}(?=/)",
+    "a temporary folder of a module's payload": r"(?<=_payload_)\w{8}(?=/)",
     "another temporary name": r"(?<![^\W_])(?:tmp|made-|\.)[a-z0-9_]{8}\b",
     "a backup's process and time": r"\b[0-9]+\.[0-9-]{10}@[0-9:]{8}(?=~)",
     "an async job's number and process": r"\bj?[0-9]{8,}\.[0-9]+\b",
 }
 
-
-#: What is beneath the frames of a module in a fork; the whole stack that ANSIBLE_DISPLAY_TRACEBACK asks for shows it.
+#: What is beneath a module's frames in a fork: tracebacks of a whole stack have it, where ANSIBLE_DISPLAY_TRACEBACK asks for them.
 _BENEATH = re.compile(r'  File "<stdin>", line [0-9]+, in <module>\n  File "warm", line [0-9]+, in run\n')
 
 
 @dataclasses.dataclass(frozen=True)
 class _Outcome:
-    """What each task returned on both nodes."""
+    """What each task returned on both nodes, without what differs between any two runs."""
 
     warm: dict[str, t.Any]
     cold: dict[str, t.Any]
@@ -72,23 +73,19 @@ class _Outcome:
 
 @pytest.fixture(scope="module")
 def outcome(running_emulator: RunningEmulator, tmp_path_factory: pytest.TempPathFactory) -> _Outcome:
-    """Run the playbook on a warm node and on a cold one."""
-    ansible = Ansible(tmp_path_factory.mktemp("warm_modules"), running_emulator)
-    return run(ansible)
+    """Run all tasks on a warm node and on a cold one."""
+    return run(Ansible(tmp_path_factory.mktemp("warm_modules"), running_emulator))
 
 
 def run(ansible: Ansible) -> _Outcome:
-    """Run the playbook."""
+    """Run all tasks on both nodes."""
     ids = ansible.emulator.nodes()
-    inventory = ansible.folder / "hosts.ini"
-    inventory.write_text(
-        f"{ids[_WARM]} ansible_ssm_warm_modules=always\n"
-        f"{ids[_COLD]} ansible_ssm_warm_modules=never\n"
-        "[all:vars]\nansible_connection=fleet.ssm.session\nansible_python_interpreter=/usr/bin/python3\n",
-        encoding="utf-8",
-    )
+    inventory = ansible.inventory(_WARM, _COLD)
+    settings = {ids[_WARM]: "always", ids[_COLD]: "never"}
+    lines = [f"{line} ansible_ssm_warm_modules={settings[line]}" if line in settings else line for line in _lines(inventory)]
+    inventory.write_text("\n".join(lines) + "\n", encoding="utf-8")
     recorded = ansible.folder / "recorded"
-    run = ansible.run(
+    done = ansible.run(
         *("ansible-playbook", "-i", str(inventory), str(_playbook(ansible))),
         timeout=280,
         ANSIBLE_LIBRARY=str(_library(ansible.folder)),
@@ -99,13 +96,17 @@ def run(ansible: Ansible) -> _Outcome:
         ANSIBLE_DISPLAY_TRACEBACK="error",
         ANSIBLE_INJECT_INVOCATION="1",
     )
-    assert run.code == 0, str(run)
+    assert done.code == 0, str(done)
     names = {ids[_WARM]: "(node)", ids[_COLD]: "(node)", _WARM: "(machine)", _COLD: "(machine)"}
-    results: dict[str, dict[str, t.Any]] = {ids[_WARM]: {}, ids[_COLD]: {}}
-    for line in recorded.read_text(encoding="utf-8").splitlines():
+    results: dict[str, dict[str, t.Any]] = {node: {} for node in settings}
+    for line in _lines(recorded):
         node, name, result = json.loads(line)
         results[node][name] = _comparable(result, names)
     return _Outcome(results[ids[_WARM]], results[ids[_COLD]])
+
+
+def _lines(path: pathlib.Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def _library(folder: pathlib.Path) -> pathlib.Path:
@@ -132,8 +133,8 @@ def _playbook(ansible: Ansible) -> pathlib.Path:
         "template": f"{folder}/template.j2",
         "fetched": f"{folder}/fetched",
     }
-    tasks = [{"ignore_errors": True, **task} for task in _TASKS.values()]
-    # Each node goes on by itself: most of the time is the controller's.
+    tasks = [{**task, "ignore_errors": True} for task in _TASKS.values()]
+    # Freely, as the warm node would wait for the cold one all the time.
     play = {"hosts": "all", "gather_facts": False, "strategy": "free", "vars": variables, "tasks": tasks}
     path = folder / "play.yml"
     path.write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
@@ -155,7 +156,27 @@ def _comparable(value: t.Any, names: t.Mapping[str, str]) -> t.Any:
     return value
 
 
-@pytest.mark.parametrize("name", _COMPARED)
+@pytest.mark.parametrize("name", [name for name in _TASKS if name not in _PROOFS])
 def test_a_task_returns_the_same_warm_and_cold(name: str, outcome: _Outcome) -> None:
     warm, cold = (json.dumps(one[name], indent=1, sort_keys=True).splitlines() for one in (outcome.warm, outcome.cold))
     assert warm == cold
+
+
+def test_each_task_ends_as_its_tag_says(outcome: _Outcome) -> None:
+    for results in (outcome.warm, outcome.cold):
+        endings = {name: _ending(results[name]) for name, task in _TASKS.items() if task["tags"] != "depends"}
+        assert endings == {name: _TASKS[name]["tags"] for name in endings}
+
+
+def _ending(result: dict[str, t.Any]) -> str:
+    if result["ending"] != "ok":
+        return str(result["ending"])
+    return "changed" if result.get("changed") else "unchanged"
+
+
+def test_the_warm_node_runs_modules_in_forks_to_the_end(outcome: _Outcome) -> None:
+    assert {name: outcome.warm[name]["forked"] for name in _PROOFS} == dict.fromkeys(_PROOFS, True)
+
+
+def test_the_cold_node_runs_each_module_in_a_fresh_interpreter(outcome: _Outcome) -> None:
+    assert {name: outcome.cold[name]["forked"] for name in _PROOFS} == dict.fromkeys(_PROOFS, False)
