@@ -5,8 +5,9 @@
 
 This is what an interpreter gets on its standard input in place of a module, so it is one file of the standard library, and what it
 defines is gone when a module runs. A fork runs the module's own wrapper text, unchanged, in ``__main__``; only that the imports of
-ansible.module_utils find their modules loaded makes it differ from a fresh interpreter. They were loaded from the first payload,
-and a payload that has other bytes for any of them is refused. Each fork is a session leader with descriptors 0 to 2 of its own.
+ansible.module_utils find their modules loaded makes it differ from a fresh interpreter, and that two frames of ours are beneath
+its own, which a traceback of the whole stack shows. They were loaded from the first payload, and a payload that has other bytes
+for any of them is refused. Each fork has descriptors 0 to 2 of its own, and a session that its parent leads, as a shell would.
 
 The other side is ``warm.py``; messages are packets on a unix socket:
 
@@ -170,14 +171,18 @@ class Library:
         for namespace, name in self.paths:
             value = namespace[name]
             namespace[name] = type(value)(os.path.join(place, str(value)[len(PLACE) :]))
+        files = {PLACE + member: os.path.join(place, member) for member in self.loaded}
         for function in self.functions:
-            function.__code__ = moved(function.__code__, place)
+            function.__code__ = moved(function.__code__, files)
 
 
-def moved(code: "t.Any", place: str) -> "t.Any":
-    """Return code that says it is from another place, with all code in it."""
-    constants = [moved(one, place) if isinstance(one, types.CodeType) else one for one in code.co_consts]
-    return code.replace(co_filename=os.path.join(place, code.co_filename[len(PLACE) :]), co_consts=tuple(constants))
+def moved(code: "t.Any", files: "t.Dict[str, str]") -> "t.Any":
+    """Return code that says it is from another file, with all code in it."""
+    file = files.get(code.co_filename, code.co_filename)
+    if types.CodeType not in map(type, code.co_consts):
+        return code.replace(co_filename=file)
+    constants = [moved(one, files) if isinstance(one, types.CodeType) else one for one in code.co_consts]
+    return code.replace(co_filename=file, co_consts=tuple(constants))
 
 
 class Move:
