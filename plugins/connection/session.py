@@ -87,8 +87,8 @@ options:
         key: reconnect_timeout
   warm_modules:
     description:
-      - Run modules in forks of an interpreter on the node that has imported what all modules import, so that a module starts in a
-        tenth of the time. Its output, exit code, environment, user and files are those of a fresh interpreter.
+      - Run modules in forks of an interpreter on the node that has imported what all modules import, so that a small module starts
+        several times faster. Its output, exit code, environment, user and files are those of a fresh interpreter.
       - An interpreter is kept for each become user, C(environment) and Python in use, for five minutes at most, and never beyond
         the session. It is given up when the node's users, groups, sudo rules, libraries or Python packages change.
       - V(always) does so with become too, whose command is then run once for an interpreter and not once for each task, which is
