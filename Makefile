@@ -3,7 +3,7 @@
 #   make demo      three machines and no SSH, no S3 bucket, no AWS account
 #   make test      unit and integration tests
 #   make coverage  the same, with a table of the lines they run
-#   make bench     one playbook over this collection, ssh and amazon.aws.aws_ssm
+#   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
 #   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
 #   make sanity    ansible-test sanity
 #   make docs      the documentation as HTML, in docs/build
@@ -20,8 +20,9 @@ bin := $(venv)/bin
 demo: $(venv)/demo
 	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python -m tests.demo
 
+# Tests wait more than they work. A file stays with one process: what its tests share is made once.
 test: $(venv)/test
-	$(bin)/pytest
+	$(bin)/pytest -n 3 --dist loadfile
 
 coverage: $(venv)/test
 	$(bin)/python -m tests.coverage $(arguments)

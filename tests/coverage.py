@@ -24,6 +24,7 @@ _PURE = (
 )  # fmt: skip
 _SESSION = "plugins/plugin_utils/_session"
 _LEAST = 90.0
+_TOGETHER = ("-n", "3", "--dist", "loadfile")
 
 
 def measure(arguments: list[str]) -> dict[str, tuple[int, int]]:
@@ -33,7 +34,7 @@ def measure(arguments: list[str]) -> dict[str, tuple[int, int]]:
     measured = ["--parallel-mode", f"--source={_CLONE / 'plugins'}", f"--data-file={_DATA / 'lines'}"]
     shutil.rmtree(_DATA, ignore_errors=True)
     _DATA.mkdir(parents=True)
-    tests = subprocess.run([*coverage, "run", *measured, "-m", "pytest", *arguments], cwd=_CLONE, check=False)
+    tests = subprocess.run([*coverage, "run", *measured, "-m", "pytest", *_TOGETHER, *arguments], cwd=_CLONE, check=False)
     subprocess.run([*coverage, "combine", "--quiet", f"--data-file={_DATA / 'lines'}"], cwd=_CLONE, check=True)
     report = _DATA / "report.json"
     subprocess.run([*coverage, "json", "--quiet", f"--data-file={_DATA / 'lines'}", "-o", str(report)], cwd=_CLONE, check=True)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import threading
 import typing as t
 
@@ -21,25 +22,24 @@ class DelayedPort:
         self.port = 0
         self._target = target
         self._one_way = delay_ms / 2000
-        self._loop = asyncio.new_event_loop()
-        self._listening = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._listening: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
     def __enter__(self) -> DelayedPort:
         self._thread.start()
-        self._listening.wait()
+        self._loop = self._listening.result()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join()
 
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._accept, "127.0.0.1", 0))
+    async def _serve(self) -> None:
+        self._ended = asyncio.Event()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        self._listening.set()
-        self._loop.run_forever()
+        self._listening.set_result(asyncio.get_running_loop())
+        await self._ended.wait()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
@@ -55,13 +55,13 @@ class DelayedPort:
                 data = await reader.read(65536)
             except ConnectionError:
                 data = b""
-            late.put_nowait((self._loop.time() + self._one_way, data))
+            late.put_nowait((asyncio.get_running_loop().time() + self._one_way, data))
         await delivering
 
     async def _deliver(self, late: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
         while True:
             due, data = await late.get()
-            await asyncio.sleep(max(0.0, due - self._loop.time()))
+            await asyncio.sleep(max(0.0, due - asyncio.get_running_loop().time()))
             if not data:
                 writer.close()
                 return

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 import collections.abc
 import contextlib
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -19,8 +20,7 @@ from tests.integration.running_emulator import RunningEmulator
 
 _BUCKET = "benchmark"
 
-#: the first is the one that the others are compared with
-NAMES = ("fleet.ssm.session", "ssh", "amazon.aws.aws_ssm")
+OURS, COLD, SSH, MITOGEN, LOCAL, AWS_SSM = "fleet.ssm.session", "no warm modules", "ssh", "mitogen", "local", "amazon.aws.aws_ssm"
 
 
 class Transport(abc.ABC):
@@ -31,7 +31,9 @@ class Transport(abc.ABC):
     :param delay_ms: that round trip time.
     """
 
+    #: of the timed run, and of what prepares the machine for it
     environment: collections.abc.Mapping[str, str] = {}
+    preparation: collections.abc.Mapping[str, str] = {}
 
     def __init__(self, folder: pathlib.Path, emulator: RunningEmulator, delay_ms: float) -> None:
         self.folder = folder
@@ -56,10 +58,28 @@ class Transport(abc.ABC):
 class OurSession(Transport):
     """fleet.ssm.session."""
 
+    variables: collections.abc.Mapping[str, str] = {}
+
     def one_run(self) -> contextlib.AbstractContextManager[dict[str, str]]:
         """Leave the machine as it is: the session ends with the run."""
         node = next(iter(self.emulator.nodes().values()))
-        return contextlib.nullcontext({"ansible_connection": NAMES[0], "ansible_host": node, "benchmark_target": "~/copied.bin"})
+        return contextlib.nullcontext(
+            {"ansible_connection": OURS, "ansible_host": node, "benchmark_folder": "/tmp/benchmark", **self.variables}
+        )
+
+
+class OurSessionCold(OurSession):
+    """The same with a fresh interpreter for each module."""
+
+    variables: collections.abc.Mapping[str, str] = {"ansible_ssm_warm_modules": "never"}
+
+
+class Local(Transport):
+    """Ansible's own connection to the controller itself: no wire at all."""
+
+    def one_run(self) -> contextlib.AbstractContextManager[dict[str, str]]:
+        """Leave the machine as it is."""
+        return contextlib.nullcontext({"ansible_connection": "local", "benchmark_folder": str(self.folder / "local")})
 
 
 class Ssh(Transport):
@@ -73,22 +93,51 @@ class Ssh(Transport):
     @contextlib.contextmanager
     def running(self) -> collections.abc.Iterator[None]:
         """Keep a server running, behind a line of the wanted length."""
-        with ssh_server.SshServer(self.folder / "ssh") as self._server, DelayedPort(self._server.port, self.delay_ms) as line:
+        with (
+            ssh_server.SshServer(self.folder / type(self).__name__) as self._server,
+            DelayedPort(self._server.port, self.delay_ms) as line,
+        ):
             self._port = line.port
             yield
 
     @contextlib.contextmanager
     def one_run(self) -> collections.abc.Iterator[dict[str, str]]:
         """End the kept connection after the run."""
-        folder = self.folder / "ssh"
+        folder = self._server.folder
         yield {
             **self._server.variables(self._port),
             "ansible_remote_tmp": str(folder / "tmp"),
-            "benchmark_target": str(folder / "copied.bin"),
+            "benchmark_folder": str(folder / "target"),
         }
         for control in folder.glob("mux-*"):
             command = ["ssh", "-o", f"ControlPath={control}", "-O", "exit", "127.0.0.1"]
             subprocess.run(command, check=False, capture_output=True)
+
+
+class Mitogen(Ssh):
+    """Mitogen over OpenSSH, by its strategy plugin."""
+
+    @staticmethod
+    def missing() -> str:
+        """Say why it cannot run here; empty when it can."""
+        if importlib.util.find_spec("ansible_mitogen") is None:
+            return "mitogen is not installed"
+        return ssh_server.missing()
+
+    @contextlib.contextmanager
+    def running(self) -> collections.abc.Iterator[None]:
+        """Name the strategy; the rest is as with ssh."""
+        found = importlib.util.find_spec("ansible_mitogen")
+        assert found is not None
+        assert found.origin is not None
+        strategies = pathlib.Path(found.origin).parent / "plugins" / "strategy"
+        self.environment = {
+            "ANSIBLE_STRATEGY_PLUGINS": str(strategies),
+            "ANSIBLE_STRATEGY": "mitogen_linear",
+            "ANSIBLE_HOST_KEY_CHECKING": "false",
+        }
+        with super().running():
+            yield
 
 
 class AwsSsm(Transport):
@@ -107,14 +156,14 @@ class AwsSsm(Transport):
     @contextlib.contextmanager
     def running(self) -> collections.abc.Iterator[None]:
         """Make the bucket."""
-        self.environment = {"SSL_CERT_FILE": self.emulator.environment["AWS_CA_BUNDLE"]}
+        self.environment = self.preparation = {"SSL_CERT_FILE": self.emulator.environment["AWS_CA_BUNDLE"]}
         self.emulator.client("s3").create_bucket(Bucket=_BUCKET)
         yield
 
     def one_run(self) -> contextlib.AbstractContextManager[dict[str, str]]:
         """Leave the machine as it is: the plugin ends its sessions."""
         variables = {
-            "ansible_connection": NAMES[2],
+            "ansible_connection": AWS_SSM,
             "ansible_aws_ssm_instance_id": next(iter(self.emulator.nodes().values())),
             "ansible_aws_ssm_region": self.emulator.environment["AWS_REGION"],
             "ansible_aws_ssm_bucket_name": _BUCKET,
@@ -122,9 +171,16 @@ class AwsSsm(Transport):
             "ansible_aws_ssm_s3_addressing_style": "path",
             "ansible_aws_ssm_plugin": os.environ["SESSION_MANAGER_PLUGIN"],
             "ansible_remote_tmp": "/tmp/benchmark",
-            "benchmark_target": "/tmp/copied.bin",
+            "benchmark_folder": "/tmp/benchmark-target",
         }
         return contextlib.nullcontext(variables)
 
 
-TRANSPORTS: dict[str, type[Transport]] = dict(zip(NAMES, (OurSession, Ssh, AwsSsm), strict=True))
+TRANSPORTS: dict[str, type[Transport]] = {
+    OURS: OurSession,
+    COLD: OurSessionCold,
+    SSH: Ssh,
+    MITOGEN: Mitogen,
+    LOCAL: Local,
+    AWS_SSM: AwsSsm,
+}
