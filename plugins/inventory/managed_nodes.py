@@ -162,6 +162,7 @@ import ansible.template
 from ansible.errors import AnsibleError, AnsibleParserError, AnsibleUndefinedVariable
 from ansible.module_utils.common.text.converters import to_native
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+from ansible.plugins.loader import connection_loader, shell_loader
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as aws_options
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure
@@ -199,6 +200,12 @@ def _inert(value: t.Any) -> t.Any:
     return [_inert(item) for item in value] if isinstance(value, list) else value
 
 
+def _load_connection() -> None:
+    """Load what the nodes' tasks run with: their workers are forks, and each would load it again, for every task."""
+    connection_loader.get("fleet.ssm.session", class_only=True)
+    shell_loader.get("sh", class_only=True)
+
+
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
     """Managed nodes as hosts."""
 
@@ -223,6 +230,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(str(failure)) from None
         start = time.monotonic()
         self._add_hosts(nodes)
+        _load_connection()
         self.display.vv(f"{path}: {len(nodes)} nodes made into hosts and groups in {time.monotonic() - start:.1f} s")
 
     def _nodes(self, path: str, cache: bool) -> list[Record]:

@@ -15,6 +15,7 @@ import pytest
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import connection_loader, shell_loader
 from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
 
@@ -327,3 +328,11 @@ def test_the_cache_keeps_no_secret(aws: t.Any, cached: t.Any, tmp_path: pathlib.
     (kept,) = (tmp_path / "cache").iterdir()
     assert "hidden" not in kept.read_text()
     assert "i-0web" in kept.read_text()
+
+
+def test_loads_the_connection_before_workers_fork(aws: t.Any, load: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaders = (connection_loader, shell_loader)
+    for loader in loaders:
+        monkeypatch.setattr(loader, "_module_cache", {})
+    load()
+    assert [[pathlib.Path(path).name for path in loader._module_cache] for loader in loaders] == [["session.py"], ["sh.py"]]

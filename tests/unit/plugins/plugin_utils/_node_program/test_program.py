@@ -73,7 +73,7 @@ class Node:
             while data:
                 data = data[self.process.stdin.write(data) :]
 
-    def next(self, seconds: float = 10.0) -> Frame:
+    def next(self, seconds: float = 30.0) -> Frame:
         """Return the next frame."""
         assert self.process.stdout is not None
         if not hasattr(self, "_found"):
