@@ -20,9 +20,13 @@ description:
 notes:
   - The AWS identity needs C(ssm:StartSession) on the node and on the document C(AWS-StartInteractiveCommand),
     C(ssm:ResumeSession) and C(ssm:TerminateSession). Where that document is denied, the account's default one is used.
+    C(ssm:GetConnectionStatus) is used where it is allowed, to find out soon that a node has gone, and by
+    M(ansible.builtin.wait_for_connection), which then starts no session before there is a node.
   - Hybrid nodes need the advanced-instances tier for sessions.
   - The node's side runs as the user that sessions run as, mostly C(ssm-user), who may use C(sudo) without a password.
   - Any become method works, with a password and without.
+  - Give M(ansible.builtin.reboot) a O(ansible.builtin.reboot#module:connect_timeout), so that it asks for the boot time over a new
+    session each time; a node that is back within 15 seconds may otherwise take two minutes to be noticed.
   - Windows nodes are not supported yet.
 options:
   instance_id:
@@ -288,9 +292,20 @@ class Connection(ConnectionBase):
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name)
         self._translated(lambda: self._client.get(self._node(), to_native(in_path), to_native(out_path)))
 
+    def transport_test(self, connect_timeout: float) -> None:
+        """Fail while the node's agent is not connected, for wait_for_connection; no session is started for that."""
+        display.vvv("IS IT CONNECTED", host=self._name)
+        self._translated(lambda: self._client.check_connected(self._node(), float(connect_timeout)))
+
     def reset(self) -> None:
         """End the session; the next task opens another."""
-        self._translated(lambda: self._client.reset(self._node()))
+        try:
+            self._translated(lambda: self._client.reset(self._node()))
+        except AnsibleConnectionFailure:
+            raise
+        except AnsibleError as error:
+            # reboot and wait_for_connection expect no other.
+            raise AnsibleConnectionFailure(str(error)) from error
         self.close()
 
     def close(self) -> None:

@@ -20,6 +20,8 @@ import urllib.request
 import botocore.config
 import botocore.session
 
+from tests.emulator.agent import launch
+
 CLONE = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -58,6 +60,18 @@ class RunningEmulator:
     def nodes(self) -> dict[str, str]:
         """Return node ids by machine."""
         return {node["name"]: node["id"] for node in self._get("nodes")}
+
+    def is_online(self, machine: str) -> bool:
+        """Say whether a machine's agent is connected."""
+        return any(node["connected"] for node in self._get("nodes") if node["name"] == machine)
+
+    def switch_off(self, machine: str) -> None:
+        """Pull a machine's plug."""
+        launch.Node(self.folder / "nodes" / machine).kill()
+
+    def switch_on(self, machine: str) -> None:
+        """Have it boot again; it is online some time later."""
+        launch.start_node(launch.read_settings(self.folder / "nodes" / machine))
 
     def statistics(self) -> dict[str, t.Any]:
         """Return what was counted since the last reset."""

@@ -142,6 +142,10 @@ class Worker:
             size -= len(block)
             yield block
 
+    async def _check_connected(self, header: requests.Header, _body: bytes) -> None:
+        await self._registry.node(header["node"]).check_connected(header["seconds"])
+        await self._send({"event": "done"})
+
     async def _reset(self, header: requests.Header, _body: bytes) -> None:
         await self._registry.node(header["node"]).reset()
         await self._send({"event": "done"})
@@ -159,6 +163,7 @@ _OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[
     "execute": Worker._execute,
     "put": Worker._put,
     "get": Worker._get,
+    "check_connected": Worker._check_connected,
     "reset": Worker._reset,
     "figures": Worker._figures,
 }

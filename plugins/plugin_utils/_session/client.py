@@ -140,6 +140,11 @@ class BrokerClient:
         except OSError as error:
             raise TransferFailed(f"{target} cannot be written on the controller: {error.strerror}") from error
 
+    def check_connected(self, node: dict[str, t.Any], seconds: float) -> None:
+        """Raise NodeUnreachable when AWS does not say within so many seconds that the node's agent is connected."""
+        for _message in self._ask({"operation": "check_connected", "node": node, "seconds": seconds}):
+            pass
+
     def reset(self, node: dict[str, t.Any]) -> None:
         """End the node's session, if there is one."""
         if self._has_broker():

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import cutting
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, Result
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Figures, Session
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
@@ -27,7 +28,7 @@ class ManagedNode:
     """A node across its sessions."""
 
     def __init__(self, service: SessionService, settings: NodeSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._service = service
         self._session: Session | None = None
         self._past = Figures()
@@ -40,6 +41,16 @@ class ManagedNode:
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""
         await self._usable_session().greeted()
+
+    async def check_connected(self, seconds: float) -> None:
+        """Raise NodeUnreachable when AWS does not say that the node's agent is connected; no session is started for that."""
+        target = self.settings.target
+        try:
+            connected = await asyncio.wait_for(self._service.is_connected(target), seconds)
+        except asyncio.TimeoutError:
+            raise ServiceUnavailable(f"AWS has not said within {seconds:g} s whether {target} is connected") from None
+        if connected is False:
+            raise NodeUnreachable(f"{target} is not connected to Systems Manager")
 
     async def execute(
         self, command: str, stdin: bytes, *, flags: int = 0, more: t.AsyncIterator[bytes] | None = None
@@ -103,7 +114,7 @@ class ManagedNode:
     def _usable_session(self) -> Session:
         if self._session is None or not self._session.usable:
             self._past = self.figures
-            self._session = Session(self._service, self._settings)
+            self._session = Session(self._service, self.settings)
         return self._session
 
 

@@ -23,13 +23,14 @@ class Registry:
         self._nodes: dict[tuple[AwsOptions, NodeSettings], ManagedNode] = {}
 
     def node(self, described: dict[str, t.Any]) -> ManagedNode:
-        """Return the node that a request describes."""
+        """Return the node that a request describes; what it says of timeouts holds from its next session on."""
         aws, settings = read(described)
         key = (aws, settings)
         if key not in self._nodes:
             if aws not in self._services:
                 self._services[aws] = SessionService(aws)
             self._nodes[key] = ManagedNode(self._services[aws], settings)
+        self._nodes[key].settings = settings
         return self._nodes[key]
 
     def figures(self) -> dict[str, dict[str, int]]:

@@ -16,7 +16,7 @@ import operator
 import struct
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap, frames
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import absence, bootstrap, frames
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
@@ -152,12 +152,13 @@ class Session:
             await self._start()
             greeted = asyncio.get_running_loop().call_later(self._settings.connection_timeout, self._check_greeting)
             channel = self._open_channel()
-            insisting = asyncio.ensure_future(self._insist(channel))
+            beside = [asyncio.ensure_future(self._insist(channel)), asyncio.ensure_future(self._watch(channel))]
             try:
                 await channel.run()
             finally:
                 greeted.cancel()
-                insisting.cancel()
+                for task in beside:
+                    task.cancel()
             self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
         except SessionFailure as failure:
             self._fail(failure)
@@ -262,6 +263,17 @@ class Session:
             self._early.append(data)
         if self._channel is not None:
             self._channel.send(data)
+
+    async def _watch(self, channel: Channel) -> None:
+        """Give the session up when its node has gone."""
+        target = self._settings.target
+        await absence.until_gone(lambda: channel.protocol.backlog, lambda: self._service.is_connected(target))
+        self._fail(
+            NodeUnreachable(
+                f"the agent on {target} acknowledges nothing any more, and was not connected to Systems Manager when AWS was asked:"
+                " the node was rebooted or switched off, its agent was restarted, or its network is down"
+            )
+        )
 
     async def _insist(self, channel: Channel) -> None:
         """Send all again when the node reads and the agent has acknowledged it all: what it got too early, it threw away."""

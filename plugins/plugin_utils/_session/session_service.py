@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start, resume and terminate sessions: Systems Manager's control plane, as far as a session needs it.
+"""Start, resume and terminate sessions, ask whether a node is there: Systems Manager's control plane, as far as a session needs it.
 
 botocore blocks, so each call runs in a thread. The sentences for what a session can die of before it lives are here too.
 """
@@ -91,6 +91,14 @@ class SessionService:
     async def terminate(self, session_id: str, target: str) -> None:
         """End a session."""
         await self._call("terminate_session", {"SessionId": session_id}, target=target)
+
+    async def is_connected(self, target: str) -> bool | None:
+        """Ask whether a node's agent is there; None when this identity may not ask."""
+        try:
+            answer = await self._call("get_connection_status", {"Target": target}, target=target)
+        except ActionDenied:
+            return None
+        return bool(answer["Status"] == "connected")
 
     async def headers(self, url: str) -> dict[str, str]:
         """Return what signs the opening request of a data channel, as session-manager-plugin does since 1.2.688."""

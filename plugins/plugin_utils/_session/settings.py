@@ -16,7 +16,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsO
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NodeSettings:
-    """What a session to a node is made with; equal settings share a session.
+    """What a session to a node is made with; equal settings share a session, and how long one waits makes no difference.
 
     :param pythons: interpreters to try on the node, in order.
     :param connection_timeout: seconds from the first request to the program's greeting.
@@ -26,8 +26,8 @@ class NodeSettings:
     target: str
     reason: str
     pythons: tuple[str, ...]
-    connection_timeout: float
-    reconnect_timeout: float
+    connection_timeout: float = dataclasses.field(compare=False)
+    reconnect_timeout: float = dataclasses.field(compare=False)
 
 
 def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:

@@ -8,6 +8,9 @@ node's folder), and a user ``ssm-user`` in it who may become root by sudo. Where
 put in: it runs the command by ``su``, which in this root folder asks no password. When the namespace's first process ends, the
 kernel ends all others and drops the mounts. Nothing in a node can set the clock: it is the host's.
 
+Such a node can be rebooted from within: its first process ends, and a while later there is another with another boot id. The
+signals for it are systemd's: SIGINT reboots as ``shutdown -r`` does, SIGRTMIN+15 as ``reboot -f``, which tells nobody.
+
 Otherwise: plain processes with the node's folder as HOME, and a stand-in for sudo that stays who it is.
 """
 
@@ -23,12 +26,19 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import uuid
 
 from tests.emulator.agent.machine import Machine
 
 _CLONE_NEWNS, _CLONE_NEWUTS, _CLONE_NEWPID = 0x00020000, 0x04000000, 0x20000000
 _PR_SET_CHILD_SUBREAPER, _PR_CAPBSET_DROP, _PR_SET_PDEATHSIG = 36, 24, 1
 _CAP_SYS_TIME = 25
+_REBOOTS = 85  # exit code of a first process that is to be followed by another
+_REBOOT_AT_ONCE = signal.SIGRTMIN + 15
+_GRACE_SECONDS = 0.3
+_BOOT_SECONDS = 1.5
+_BOOT_ID = "proc/sys/kernel/random/boot_id"
 _USER, _USER_ID = "ssm-user", 60_001
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _CLONE = pathlib.Path(__file__).resolve().parents[3]
@@ -54,6 +64,17 @@ exec su -s /bin/sh "$user" -c "exec$command"
 """
 _SUDO_AS_ONESELF = 'exec "$@"\n'
 
+_SHUTDOWN = r"""#!/bin/sh
+# A stand-in for shutdown on a simulated node, for: shutdown -r TIME [TEXT]. It returns before the machine goes down.
+[ "$(id -u)" = 0 ] || { echo "shutdown: only root may do that" >&2; exit 1; }
+[ "$1" = -r ] || { echo "shutdown: only -r is possible here" >&2; exit 1; }
+setsid sh -c "sleep 0.3; kill -INT 1" < /dev/null > /dev/null 2>&1 &
+"""
+_REBOOT = f"""#!/bin/sh
+# A stand-in for reboot on a simulated node, for: reboot -f.
+kill -{_REBOOT_AT_ONCE:d} 1
+"""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -63,31 +84,34 @@ def possible() -> bool:
 
 
 def enter(folder: pathlib.Path, hostname: str) -> None:
-    """Make this process one of a new machine, with the folder's root as its own; returns in a grandchild, and only there."""
-    _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWUTS | _CLONE_NEWPID))
-    _wait_for_child(os.fork())
+    """Make this process one of a new machine, with the folder's root as its own; returns in a grandchild, after each boot."""
+    _boot_until_it_ends()
     # Now the first process of the namespace: it collects orphans, and everything ends with it.
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _checked(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWUTS))
     socket.sethostname(hostname)
     os.chroot(_overlay(folder))
     os.chdir("/")
     pathlib.Path("/etc/machine-id").write_text(hashlib.sha256(str(folder).encode()).hexdigest()[:32] + "\n", encoding="ascii")
-    with pathlib.Path("/etc/hosts").open("a", encoding="utf-8") as hosts:
-        hosts.write(f"127.0.1.1 {hostname}\n")
+    _add_line("/etc/hosts", f"127.0.1.1 {hostname}")
     _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_TIME)
     _allow_sudo()
-    _wait_for_child(os.fork())
+    for path, text in ((pathlib.Path("/usr/sbin/shutdown"), _SHUTDOWN), (pathlib.Path("/usr/sbin/reboot"), _REBOOT)):
+        path.unlink(missing_ok=True)  # mostly a link to systemctl
+        _write_program(path, text)
+    child = os.fork()
+    if child != 0:
+        signal.signal(signal.SIGINT, lambda *_: _shut_down())
+        signal.signal(_REBOOT_AT_ONCE, lambda *_: os._exit(_REBOOTS))
+        os._exit(_outcome(child))
 
 
 def furnish(python: bool) -> Machine:
     """Set up the machine one is in for a simulated agent."""
-    with pathlib.Path("/etc/passwd").open("a", encoding="utf-8") as passwd:
-        passwd.write(f"{_USER}:x:{_USER_ID}:{_USER_ID}::/home/{_USER}:/bin/sh\n")
-    with pathlib.Path("/etc/group").open("a", encoding="utf-8") as group:
-        group.write(f"{_USER}:x:{_USER_ID}:\n")
-    with pathlib.Path("/etc/shadow").open("a", encoding="utf-8") as shadow:
-        # No password, and not locked: sudo asks PAM whether the account is good.
-        shadow.write(f"{_USER}:*:19000:0:99999:7:::\n")
+    _add_line("/etc/passwd", f"{_USER}:x:{_USER_ID}:{_USER_ID}::/home/{_USER}:/bin/sh")
+    _add_line("/etc/group", f"{_USER}:x:{_USER_ID}:")
+    # No password, and not locked: sudo asks PAM whether the account is good.
+    _add_line("/etc/shadow", f"{_USER}:*:19000:0:99999:7:::")
     home = pathlib.Path("/home", _USER)
     home.mkdir(parents=True, exist_ok=True)
     os.chown(home, _USER_ID, _USER_ID)
@@ -113,15 +137,38 @@ def stay(folder: pathlib.Path, python: bool) -> Machine:
     return Machine(user.pw_uid, user.pw_gid, home, home, pathlib.Path("/usr/bin"), path)
 
 
-def _wait_for_child(child: int) -> None:
-    """In the parent: collect whatever ends until the child does, then end the same way. In the child: return."""
-    if child == 0:
-        return
+def _boot_until_it_ends() -> None:
+    """Return in the first process of a namespace, each time the machine boots; in the parent end as the last of them did."""
+    outside = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    while True:
+        _checked(_libc.unshare(_CLONE_NEWPID))
+        child = os.fork()
+        if child == 0:
+            os.close(outside)
+            return
+        code = _outcome(child)
+        if code != _REBOOTS:
+            os._exit(code)
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        # A process has one namespace for its children at a time, and the one that has ended takes no more.
+        _checked(_libc.setns(outside, _CLONE_NEWPID))
+        time.sleep(_BOOT_SECONDS)
+
+
+def _shut_down() -> None:
+    """Be the first process of a machine that goes down to boot again."""
+    os.kill(-1, signal.SIGTERM)
+    time.sleep(_GRACE_SECONDS)
+    os._exit(_REBOOTS)
+
+
+def _outcome(child: int) -> int:
+    """Collect whatever ends until the child does; return its exit code."""
     signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
     while True:
         ended, status = os.wait()
         if ended == child:
-            os._exit(os.waitstatus_to_exitcode(status) & 255)
+            return os.waitstatus_to_exitcode(status) & 255
 
 
 def _overlay(folder: pathlib.Path) -> pathlib.Path:
@@ -132,6 +179,8 @@ def _overlay(folder: pathlib.Path) -> pathlib.Path:
     layers = f"lowerdir=/,upperdir={folder / 'upper'},workdir={folder / 'work'}"
     _run("mount", "-t", "overlay", "overlay", "-o", layers, str(root))
     _run("mount", "-t", "proc", "proc", str(root / "proc"))
+    (folder / "boot_id").write_text(f"{uuid.uuid4()}\n", encoding="ascii")
+    _run("mount", "--bind", "-o", "ro", str(folder / "boot_id"), str(root / _BOOT_ID))
     for shared in ("/dev", "/sys"):
         _run("mount", "--rbind", shared, f"{root}{shared}")
     # What this program itself is made of may lie on another file system than the root.
@@ -157,6 +206,14 @@ def _link_all_but_python(programs: pathlib.Path) -> None:
             link = programs / program.name
             if not program.name.startswith("python") and not link.exists() and not link.is_symlink():
                 link.symlink_to(program)
+
+
+def _add_line(name: str, line: str) -> None:
+    """Have a line in a file; it may be there from an earlier boot."""
+    path = pathlib.Path(name)
+    text = path.read_text(encoding="utf-8")
+    if line not in text.splitlines():
+        path.write_text(f"{text}{line}\n", encoding="utf-8")
 
 
 def _write_program(path: pathlib.Path, text: str) -> None:

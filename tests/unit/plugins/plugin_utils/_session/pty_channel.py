@@ -100,6 +100,7 @@ class LocalService:
         self.terminated: list[str] = []
         self.refusals: dict[str | None, Exception] = {}
         self.slowness = 0.0
+        self.connected: bool | None = True
 
     async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
         await asyncio.sleep(self.slowness)
@@ -108,6 +109,10 @@ class LocalService:
             raise self.refusals[document]
         command = parameters["command"][0] if document else "exec sh -i"
         return Started(f"session-{len(self.started)}", command, "local:")
+
+    async def is_connected(self, target: str) -> bool | None:
+        await asyncio.sleep(self.slowness)
+        return self.connected
 
     async def terminate(self, session_id: str, target: str) -> None:
         self.terminated.append(session_id)
