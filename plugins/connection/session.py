@@ -193,8 +193,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as a
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import end_with_controller
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import Answer, BrokerClient
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation, without_preamble
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Flags
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 
 display = Display()
 
@@ -252,6 +251,9 @@ class Connection(ConnectionBase):
 
     def _execute_as_another(self, become: t.Any, command: str, stdin: bytes) -> Answer:
         """Run a become command: with a terminal where that must be, and answer when it asks for the password."""
+        # Ansible compiles what it imports in each worker; most tasks become nobody.
+        from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation, without_preamble
+
         flags = Flags.TERMINAL if self._wants_terminal else _WARM[str(self.get_option("warm_modules"))](True)
         if become.expect_prompt():
             escalation = Escalation(become, to_bytes(become.get_option("become_pass")))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 
 from tests.integration.running_emulator import CLONE, Ansible
 
@@ -83,3 +84,16 @@ def test_a_run_without_sessions_has_no_summary(ansible: Ansible) -> None:
     assert run.code == 0, str(run)
     assert "SESSION SUMMARY" not in run.output
     assert ansible.emulator.calls("ssm:StartSession") == 0
+
+
+def test_the_broker_is_that_of_the_collection_that_ansible_uses(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    other = tmp_path / "collections" / "ansible_collections" / "fleet" / "ssm"
+    for part in ("plugins", "meta"):
+        shutil.copytree(CLONE / part, other / part)
+    broker = other / "plugins" / "plugin_utils" / "_session" / "broker.py"
+    broker.write_text(f"{broker.read_text(encoding='utf-8')}\npathlib.Path({str(tmp_path / 'used')!r}).touch()\n", encoding="utf-8")
+    run = ansible.playbook(
+        "- ansible.builtin.raw: 'true'", ansible.inventory("web-1"), ANSIBLE_COLLECTIONS_PATH=str(tmp_path / "collections")
+    )
+    assert run.code == 0, str(run)
+    assert (tmp_path / "used").exists()

@@ -1,11 +1,11 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Own the sessions of one controller run: a daemon beside ansible-playbook, ``python -m …broker PATH CONTROLLER_PID DESCRIPTOR``.
+"""Own the sessions of one controller run: a daemon beside ansible-playbook.
 
 Ansible forks a worker for each task, so only another process can keep sessions open between tasks. It is started by the first
-worker that needs it (``client.py``), inherits its listening socket from it, and leaves when the controller is gone, however that
-came about, with every session terminated.
+worker that needs it (``broker_place.py``), inherits its listening socket from it, and leaves when the controller is gone, however
+that came about, with every session terminated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import os
 import pathlib
 import signal
 import socket
-import sys
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
@@ -219,12 +218,17 @@ async def serve(listening: socket.socket, controller: int) -> None:
         await asyncio.wait_for(registry.close(), _FAREWELL_SECONDS)
 
 
-def main() -> None:
-    """Run the broker."""
-    path, controller, descriptor = pathlib.Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-    listening = socket.socket(fileno=descriptor)
+def main(name: str, controller: str, descriptor: str) -> None:
+    """Run the broker.
+
+    :param name: path of its socket.
+    :param controller: process id of ansible-playbook.
+    :param descriptor: of the socket, which listens already.
+    """
+    path = pathlib.Path(name)
+    listening = socket.socket(fileno=int(descriptor))
     try:
-        asyncio.run(serve(listening, controller))
+        asyncio.run(serve(listening, int(controller)))
     finally:
         for leftover in (path, path.with_suffix(".lock"), path.with_suffix(".log")):
             leftover.unlink(missing_ok=True)
@@ -232,7 +236,3 @@ def main() -> None:
             path.parent.rmdir()
         # A thread may still wait for AWS; nobody waits for it.
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,29 +1,25 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the broker of a controller run, and start it when there is none.
+"""Find the broker of a controller run, and have it started when there is none.
 
 Blocking, as Ansible's workers are.
 """
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import pathlib
 import signal
 import socket
 import stat
-import subprocess
 import sys
 import tempfile
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken
 
-_BROKER = "ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker"
-_BACKLOG = 512
 _PR_SET_PDEATHSIG = 1
 
 
@@ -44,6 +40,8 @@ def end_with_controller(controller: int) -> None:
     """Have the kernel end this worker when its controller is killed; it would wait for a task nobody wants any more."""
     if sys.platform != "linux" or os.getppid() != controller:
         return
+    import ctypes
+
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != controller:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -72,6 +70,8 @@ class BrokerPlace:
             fcntl.flock(lock, fcntl.LOCK_EX)
             connection = self.connect_existing()
             if connection is None:
+                from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_start import start_broker
+
                 start_broker(path, self._controller)
                 connection = self.connect_existing()
         if connection is None:
@@ -96,46 +96,3 @@ class BrokerPlace:
         except OSError:
             return ""
         return f" Its last words: {text[-2000:]}" if text else ""
-
-
-def start_broker(path: pathlib.Path, controller: int) -> None:
-    """Start the broker of a controller run, listening at a path; it can be connected to when this returns."""
-    _sweep(path.parent)
-    path.unlink(missing_ok=True)
-    with socket.socket(socket.AF_UNIX) as listening, path.with_suffix(".log").open("wb") as log:
-        listening.bind(str(path))
-        path.chmod(0o600)
-        listening.listen(_BACKLOG)
-        subprocess.Popen(
-            [sys.executable, "-m", _BROKER, str(path), str(controller), str(listening.fileno())],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd="/",
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(_import_path())},
-            pass_fds=[listening.fileno()],
-            start_new_session=True,
-        )
-
-
-def _sweep(folder: pathlib.Path) -> None:
-    """Remove what brokers that were killed left behind: those whose controller is gone too."""
-    for leftover in folder.iterdir():
-        if leftover.stem.isdigit() and not _is_alive(int(leftover.stem)):
-            leftover.unlink(missing_ok=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _import_path() -> list[str]:
-    """Return where the broker finds what this process finds; Ansible finds collections in folders of its own."""
-    folders = [pathlib.Path(folder) for folder in getattr(sys.modules.get("ansible_collections"), "__path__", [])]
-    # Only ours: ansible-core has one inside its own package, whose neighbours would hide modules of the standard library.
-    ours = [str(folder.parent) for folder in folders if folder.joinpath("fleet", "ssm").exists()]
-    return [folder for folder in dict.fromkeys([*sys.path, *ours]) if folder]

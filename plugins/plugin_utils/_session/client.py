@@ -20,7 +20,6 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import BrokerPlace
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation, Stage
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     BY_NAME,
     BrokerBroken,
@@ -29,6 +28,9 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     SessionFailure,
     TransferFailed,
 )
+
+if t.TYPE_CHECKING:
+    from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation
 
 Message = tuple[requests.Header, bytes]
 
@@ -100,7 +102,7 @@ class BrokerClient:
                 reply = escalation.take(header["event"], body)
                 if reply:
                     self._say(reply)
-                if escalation.stage is Stage.OVER and deadline < math.inf:
+                if escalation.over and deadline < math.inf:
                     deadline = math.inf
                     self._say(stdin, last=True)
 

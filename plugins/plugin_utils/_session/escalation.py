@@ -81,6 +81,11 @@ class Escalation:
             self._complain()
             raise EscalationFailed(f"{self._become.name} ended while {self.stage.value} was waited for.{self._told()}")
 
+    @property
+    def over(self) -> bool:
+        """Whether we are the other user now."""
+        return self.stage is Stage.OVER
+
     def timed_out(self, seconds: float) -> EscalationTimedOut:
         """Return what to raise when it takes too long."""
         return EscalationTimedOut(

@@ -18,6 +18,8 @@ import struct
 import typing as t
 import zlib
 
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
+
 _CONTENT = struct.Struct(">BBI")
 _NUMBER = struct.Struct(">I")
 _REMARK = re.compile(rb"@([a-z]+)\r?$")
@@ -48,20 +50,6 @@ class Kind(enum.IntEnum):
     RESULT = 36
     DONE = 37
     FAIL = 38
-
-
-class Flags(enum.IntFlag):
-    """Properties of a frame.
-
-    WARM: when the command is an interpreter and its input a module, a fork of a warm interpreter may run it. TERMINAL: the command
-    has a terminal, for become commands that want one.
-    """
-
-    NONE = 0
-    COMPRESSED = 1
-    LAST = 2
-    WARM = 4
-    TERMINAL = 8
 
 
 class DamagedFrame(ValueError):

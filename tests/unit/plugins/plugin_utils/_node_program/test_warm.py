@@ -22,7 +22,8 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import warm
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import pieces
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import Segment
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Flags, Frame, Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
 
 from tests.unit.plugins.plugin_utils._node_program.test_program import Node, interpreters
 
