@@ -11,6 +11,8 @@ import typing as t
 
 import yaml
 
+from tests.emulator.node_settings import NodeSettings
+
 DEMO = pathlib.Path(__file__).with_name("fleet.yml")
 
 
@@ -24,6 +26,7 @@ class Machine:
     python: bool = True
     agent: str = "simulated"
     registered: bool = False
+    agent_version: str = NodeSettings.agent_version
 
 
 @dataclasses.dataclass(frozen=True)

@@ -66,6 +66,7 @@ def _settings(folder: pathlib.Path, description: Description, machine: Machine, 
         messages_url=description.messages_url,
         ca_file=pathlib.Path(description.ca_file),
         python=machine.python,
+        agent_version=machine.agent_version,
         program_folder=_program_folder(machine),
         **identity,
     )

@@ -82,6 +82,53 @@ def test_wrong_keys_are_called_so(ansible: Ansible) -> None:
     assert "AWS does not accept the credentials" in _said(run)
 
 
+def test_a_clock_that_is_wrong_is_called_so(ansible: Ansible) -> None:
+    message = "Signature expired: 20300101T000000Z is now earlier than 20300101T000500Z (20300101T001000Z - 5 min.)"
+    skewed = {"operation": "StartSession", "code": "InvalidSignatureException", "message": message, "times": None}
+    ansible.emulator.order({"fail": skewed})
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 4, str(run)
+    assert "Set this machine's clock right" in _said(run)
+
+
+def test_a_hybrid_node_of_the_standard_tier_says_what_to_turn_on(ansible: Ansible) -> None:
+    message = "Enable advanced-instances tier to use Session Manager with your on-premises instances"
+    ansible.emulator.order({"fail": {"operation": "StartSession", "code": "BadRequest", "message": message, "times": None}})
+    run = ansible.playbook(_PING, ansible.inventory("db-1"))
+    assert run.code == 4, str(run)
+    assert "is a hybrid node of the standard-instances tier, which has no sessions" in _said(run)
+    assert "--setting-id /ssm/managed-instance/activation-tier --setting-value advanced" in _said(run)
+
+
+def test_an_agent_too_old_for_the_document_is_to_be_updated(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("aged"))
+    assert run.code == 4, str(run)
+    assert f"the SSM agent on {ansible.emulator.nodes()['aged']} is too old for the session document {_INTERACTIVE}" in _said(run)
+    assert "aws ssm send-command --document-name AWS-UpdateSSMAgent" in _said(run)
+
+
+def test_a_document_that_is_none_for_sessions_is_named(ansible: Ansible) -> None:
+    wrong = {"operation": "StartSession", "code": "InvalidDocument", "message": "Document type is not supported.", "times": None}
+    ansible.emulator.order({"fail": wrong})
+    run = ansible.playbook(_PING, ansible.inventory("web-1"))
+    assert run.code == 4, str(run)
+    assert f"the session document {_INTERACTIVE} does not exist in us-east-1 or has another type than Session" in _said(run)
+
+
+def test_a_region_that_does_not_exist_shows_the_endpoint_and_where_to_look(ansible: Ansible) -> None:
+    del ansible.environment["AWS_ENDPOINT_URL"]
+    run = ansible.playbook(_PING, ansible.inventory("web-1"), AWS_REGION="eu-nowhere-1", AWS_DEFAULT_REGION="eu-nowhere-1")
+    assert run.code == 4, str(run)
+    assert "https://ssm.eu-nowhere-1.amazonaws.com/ cannot be reached. Check the region" in _said(run)
+
+
+def test_a_proxy_that_does_not_answer_is_among_what_to_check(ansible: Ansible) -> None:
+    run = ansible.playbook(_PING, ansible.inventory("web-1"), HTTP_PROXY="http://127.0.0.1:9", http_proxy="http://127.0.0.1:9")
+    assert run.code == 4, str(run)
+    assert "cannot be reached. Check the region, endpoint_url, DNS, the proxy variables" in _said(run)
+    assert "127.0.0.1:9" in _said(run)
+
+
 def test_no_region_says_where_to_set_one(ansible: Ansible, tmp_path: pathlib.Path) -> None:
     ansible.environment |= {"AWS_REGION": "", "AWS_DEFAULT_REGION": "", "AWS_CONFIG_FILE": str(tmp_path / "none")}
     run = ansible.playbook(_PING, ansible.inventory("web-1"))

@@ -62,12 +62,16 @@ _IAM_PREFIXES = {
 }
 _IAM_ACTIONS = {"s3:ListObjectsV2": "s3:ListBucket", "s3:HeadObject": "s3:GetObject", "s3:HeadBucket": "s3:ListBucket"}
 
+_CLOCK_CODES = ("RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture")
+# "Signature expired: 20240101T000000Z is now earlier than …", "Signature not yet current: … is still later than …"
+_CLOCK = re.compile("Signature expired|not yet current")
+
 _CODES: dict[str, FailureKind] = {
     **dict.fromkeys(
         ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Client.UnauthorizedOperation", "AuthorizationError"),
         FailureKind.DENIED,
     ),
-    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"), FailureKind.EXPIRED),
+    **dict.fromkeys(("ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"), FailureKind.EXPIRED),
     **dict.fromkeys(
         (
             "UnrecognizedClientException",
@@ -79,6 +83,7 @@ _CODES: dict[str, FailureKind] = {
             "InvalidToken",
             "IncompleteSignature",
             "MissingAuthenticationToken",
+            *_CLOCK_CODES,
         ),
         FailureKind.CREDENTIALS,
     ),
@@ -219,7 +224,7 @@ def _credentials(about: _Context) -> str:
             "No AWS credentials were found. Set the option profile, or AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY,"
             " or run where an instance role is attached."
         )
-    if "expired" in about.message or "not yet current" in about.message:
+    if about.code in _CLOCK_CODES or _CLOCK.search(about.message):
         return f"AWS refused the time in the request's signature. Set this machine's clock right (NTP). AWS said: {about.message}."
     return (
         "AWS does not accept the credentials. Check the access key, secret key and session token, and that they belong to this"

@@ -210,7 +210,12 @@ def _config(session: t.Any) -> t.Any:
 
 def _give_up_unreachable(attempts: int, caught_exception: Exception | None = None, **_: t.Any) -> None:
     """Tell of an endpoint that cannot be reached within seconds; the many attempts are for throttling, not for a typing error."""
-    hopeless = (botocore.exceptions.EndpointConnectionError, botocore.exceptions.ConnectTimeoutError, botocore.exceptions.SSLError)
+    hopeless = (
+        botocore.exceptions.EndpointConnectionError,
+        botocore.exceptions.ConnectTimeoutError,
+        botocore.exceptions.ProxyConnectionError,
+        botocore.exceptions.SSLError,
+    )
     if isinstance(caught_exception, hopeless) and attempts >= _ATTEMPTS_UNREACHABLE:
         raise caught_exception
 

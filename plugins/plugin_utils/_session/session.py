@@ -16,7 +16,7 @@ import operator
 import struct
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import absence, bootstrap, frames
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import absence, bootstrap, diagnosis, frames
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
@@ -36,6 +36,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
     Output,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import (
+    DEFAULT_DOCUMENT,
     INTERACTIVE_DOCUMENT,
     SessionService,
     Started,
@@ -100,6 +101,7 @@ class Session:
         self._program_sent = False
         self._greeting: dict[str, t.Any] | None = None
         self._changed = asyncio.Event()
+        self._document = ""
         self._starting: asyncio.Future[Started] | None = None
         self._channel: Channel | None = None
         self._failure: SessionFailure | None = None
@@ -179,6 +181,7 @@ class Session:
 
     async def _start_with(self, document: str | None, parameters: dict[str, list[str]]) -> None:
         settings = self._settings
+        self._document = document or DEFAULT_DOCUMENT
         self._starting = asyncio.ensure_future(self._service.start(settings.target, document, parameters, settings.reason))
         # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
         await asyncio.shield(self._starting)
@@ -333,7 +336,12 @@ class Session:
             del self._exchanges[frame.request]
 
     def _on_closed(self, event: Closed) -> None:
-        reason = f": {event.reason.strip()}" if event.reason.strip() else ""
+        reason = event.reason.strip()
+        about = {"target": self._settings.target, "region": self._service.region, "document": self._document}
+        if (sentence := diagnosis.diagnose(diagnosis.CLOSED, reason, **about)) is not None:
+            self._fail(NodeUnreachable(sentence))
+            return
+        reason = f": {reason}" if reason else ""
         self._fail(NodeUnreachable(f"the session to {self._settings.target} was closed{reason}{self._noise()}"))
 
     def _on_failed(self, event: Failed) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start, resume and terminate sessions, ask whether a node is there: Systems Manager's control plane, as far as a session needs it.
 
-botocore blocks, so each call runs in a thread. The sentences for what a session can die of before it lives are here too.
+botocore blocks, so each call runs in a thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import typing as t
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import failures as aws_failures
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.diagnosis import diagnose
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     AccessRefused,
     ActionDenied,
@@ -27,6 +28,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 )
 
 INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
+DEFAULT_DOCUMENT = "SSM-SessionManagerRunShell"
+"""What a session without a document is started with."""
 
 _THREADS = 16
 
@@ -39,17 +42,6 @@ _FAILURES: dict[aws_failures.FailureKind, type[NodeUnreachable]] = {
     aws_failures.FailureKind.UNREACHABLE: ServiceUnavailable,
     aws_failures.FailureKind.THROTTLED: ServiceUnavailable,
     aws_failures.FailureKind.UNAVAILABLE: ServiceUnavailable,
-}
-
-_SENTENCES = {
-    "TargetNotConnected": (
-        "{target} is not connected to Systems Manager in {region}. Check that id and region are right, that the node runs and its"
-        " agent is Online (aws ssm get-connection-status --target {target}); a hybrid node (mi-) needs the advanced-instances tier"
-        " for sessions. AWS said: {message}"
-    ),
-    "InvalidInstanceId": "{target} is no managed node of this account in {region}. AWS said: {message}",
-    "InvalidDocument": "the session document {document} does not exist or has another type than Session. AWS said: {message}",
-    "DoesNotExistException": "the session to {target} does not exist any more. AWS said: {message}",
 }
 
 
@@ -73,12 +65,17 @@ class SessionService:
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
         self.calls: dict[str, int] = {}
 
+    @property
+    def region(self) -> str:
+        """Name the region, once it is known."""
+        return self._session.region if self._session else ""
+
     async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
         """Start a session; without a document it is the account's default one."""
         request: dict[str, t.Any] = {"Target": target, "Reason": reason}
         if document is not None:
             request |= {"DocumentName": document, "Parameters": parameters}
-        answer = await self._call("start_session", request, target=target, document=document or "SSM-SessionManagerRunShell")
+        answer = await self._call("start_session", request, target=target, document=document or DEFAULT_DOCUMENT)
         return Started(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"])
 
     async def resume(self, session_id: str, target: str) -> str:
@@ -141,13 +138,13 @@ class SessionService:
                 answer: dict[str, t.Any] = getattr(aws.client("ssm"), operation)(**request)
             return answer
         except aws_failures.AwsFailure as error:
-            raise _node_failure(error, about, self._session.region if self._session else "") from error
+            raise _node_failure(error, about, self.region) from error
 
 
 def _node_failure(error: aws_failures.AwsFailure, about: dict[str, str], region: str) -> NodeUnreachable:
     """Say it in a session's words where the error is about the session."""
-    sentence = _SENTENCES.get(error.code)
+    said = str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Message") or "")
+    sentence = diagnose(error.code, said, region=region, **about)
     if sentence is not None:
-        said = getattr(error.__cause__, "response", {}).get("Error", {}).get("Message") or error.code
-        return NodeUnreachable(sentence.format(**{"document": "", **about}, region=region, message=said))
+        return NodeUnreachable(sentence)
     return _FAILURES.get(error.kind, NodeUnreachable)(str(error))

@@ -48,6 +48,15 @@ _KINDS: dict[str, t.Callable[[Machine, documents.Plan], Kind]] = {
 }
 
 
+#: Agents that know a kind of session (the agent's release notes).
+_SINCE = {
+    "Standard_Stream": (2, 3, 68),
+    "InteractiveCommands": (2, 3, 668),
+    "Port": (2, 3, 672),
+    "NonInteractiveCommands": (3, 0, 1124),
+}
+
+
 class AgentSession:
     """A session from interactive_shell to agent_task_complete."""
 
@@ -76,6 +85,9 @@ class AgentSession:
             await channel.open()
             if self._cancelled:
                 return ""
+            if tuple(int(part) for part in self._api.settings.agent_version.split(".")) < _SINCE[self._plan.kind]:
+                known = "is not supported by this version of ssm agent, please update to latest version"
+                return f"Plugin with name {self._plan.kind} {known}. Step name: {self._plan.kind}"
             self._work = asyncio.ensure_future(self._serve(channel))
             with contextlib.suppress(asyncio.CancelledError):
                 return await self._work

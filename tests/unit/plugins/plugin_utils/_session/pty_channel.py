@@ -94,6 +94,7 @@ class LocalService:
     """A SessionService whose sessions are local; it counts what it was asked."""
 
     ssl_context = None
+    region = "us-east-1"
 
     def __init__(self) -> None:
         self.started: list[str | None] = []
