@@ -89,6 +89,20 @@ options:
     ini:
       - section: fleet_ssm
         key: reconnect_timeout
+  stall_timeout:
+    description:
+      - Seconds for which a node's agent may acknowledge nothing, while the line to AWS is open, before the session counts as lost.
+      - It is asked at least twice in that time, so that a node that was switched off or froze is found out however silent a task is.
+        A command that takes long is no reason to change it.
+    type: float
+    default: 120
+    vars:
+      - name: ansible_ssm_stall_timeout
+    env:
+      - name: FLEET_SSM_STALL_TIMEOUT
+    ini:
+      - section: fleet_ssm
+        key: stall_timeout
   warm_modules:
     description:
       - Run modules in forks of an interpreter on the node that has imported what all modules import, so that a small module starts
@@ -334,6 +348,7 @@ class Connection(ConnectionBase):
                 pythons=tuple(str(python) for python in self.get_option("pythons")),
                 connection_timeout=float(self.get_option("connection_timeout")),
                 reconnect_timeout=float(self.get_option("reconnect_timeout")),
+                stall_timeout=float(self.get_option("stall_timeout")),
             ),
         )
 

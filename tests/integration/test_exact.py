@@ -68,7 +68,7 @@ class Node:
     def __init__(self, emulator: RunningEmulator, machine: str) -> None:
         self._controller = subprocess.Popen(["sleep", "1000"])
         self._client = BrokerClient(self._controller.pid)
-        node = settings.NodeSettings(emulator.nodes()[machine], "test", ("python3",), 60, 60)
+        node = settings.NodeSettings(emulator.nodes()[machine], "test", ("python3",), 60, 60, 120)
         self._described = settings.describe(AwsOptions(), node)
 
     def run(self, *command: str, stdin: bytes = b"") -> tuple[int, bytes, bytes]:

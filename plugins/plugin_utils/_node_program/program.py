@@ -10,7 +10,6 @@ Frames come in on file descriptor 0 and go out on 1, which are a terminal in raw
 form.
 """
 
-import binascii
 import collections
 import errno
 import json
@@ -18,11 +17,9 @@ import os
 import pwd
 import selectors
 import signal
-import struct
 import sys
 import termios
 import time
-import zlib
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.execution import Execution
@@ -44,7 +41,8 @@ class Program:
         self.templates = Templates(self, template)
         self.selector = selectors.DefaultSelector()
         self.decoder = wire.Decoder()
-        self.pieces = {}  # type: t.Dict[int, bytes]
+        self.pieces = wire.Pieces()
+        self.newest = 0
         self.requests = {}  # type: t.Dict[int, Request]
         self.abandoned = []  # type: t.List[t.Any]
         self.outbox = collections.deque()  # type: t.Deque[bytes]
@@ -105,11 +103,13 @@ class Program:
         request = self.requests.get(number)
         if kind in OPENING:
             length, at = wire.read_number(body, 0)
-            recipe = body[at + length :]
-            # Also for a request that exists or has ended meanwhile: its pieces must be remembered.
-            part = Part(wire.expand(recipe, self.pieces), len(recipe), bool(flags & wire.LAST))
-            if request is None:
-                self.open(kind, flags, number, body[at : at + length], part)
+            order, at = wire.slice_of(body, at, length)
+            # Also for a request that was here before: its pieces must be remembered.
+            part = Part(wire.expand(body[at:], self.pieces), len(body) - at, bool(flags & wire.LAST))
+            # Whatever came twice, nothing is done twice: ids are given in order.
+            if number > self.newest:
+                self.newest = number
+                self.open(kind, flags, number, order, part)
         elif kind == wire.DATA:
             part = Part(wire.expand(body, self.pieces), len(body), bool(flags & wire.LAST))
             if request is not None:
@@ -117,7 +117,7 @@ class Program:
         elif request is None:
             return
         elif kind == wire.CREDIT:
-            request.confirmed(int(body))
+            request.confirmed(wire.count(body))
         elif kind == wire.CANCEL:
             request.cancel()
 
@@ -126,7 +126,8 @@ class Program:
         try:
             self.requests[number] = OPENING[kind](self, number, order, flags)
             self.requests[number].begin(part)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            # The last four: an order that is none.
             self.requests.get(number, Request(self, number)).fail(error)
 
     def step(self) -> "t.Optional[float]":
@@ -218,9 +219,9 @@ def main(template: str, received: bytes = b"", parcels: int = 0) -> None:
     go_home()
     try:
         Program(template).run(received, parcels)
-    except (wire.ProtocolError, binascii.Error, zlib.error, KeyError, IndexError, struct.error) as error:
+    except wire.ProtocolError as error:
         os.set_blocking(1, True)
-        told = {"code": "PROTOCOL", "message": repr(error), "path": None}
+        told = {"code": "PROTOCOL", "message": str(error), "path": None}
         os.write(1, wire.armour(wire.FAIL, 0, json.dumps(told).encode()))
         sys.exit(3)
     except OSError as error:

@@ -29,7 +29,10 @@ LITERAL, REFERENCE, REMEMBER, BASE64_BEGIN, BASE64_END, FORGET = range(6)
 
 LONGEST_LINE = 64 * 1024
 MOST_AHEAD = 4096
+LARGEST_PARCEL = 1024
 LARGEST_FRAME = 16 * 1024 * 1024
+LARGEST_NUMBER = 5
+MOST_HELD = 48 * 1024 * 1024
 HEADER = struct.Struct(">BBI")
 NUMBER = struct.Struct(">I")
 PARCEL = struct.Struct(">xIH")
@@ -41,14 +44,19 @@ class ProtocolError(Exception):
 
 def read_number(data: bytes, at: int) -> "t.Tuple[int, int]":
     """Read an unsigned LEB128 number; return it and where the next byte is."""
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
+    value = 0
+    for place, byte in enumerate(data[at : at + LARGEST_NUMBER]):
+        value |= (byte & 127) << 7 * place
         if byte < 128:
-            return value, at
-        shift += 7
+            return value, at + place + 1
+    raise ProtocolError("a number does not end")
+
+
+def count(data: bytes) -> int:
+    """Read a number of bytes in digits."""
+    if not data.isdigit() or len(data) > 20:
+        raise ProtocolError("a count that is none")
+    return int(data)
 
 
 def armour(kind: int, request: int, body: bytes, flags: int = 0) -> bytes:
@@ -67,7 +75,19 @@ def unpack(content: bytes) -> "t.Tuple[int, int, int, bytes]":
         raise ProtocolError("a frame arrived damaged")
     kind, flags, request = HEADER.unpack_from(content)
     body = content[HEADER.size : -4]
-    return kind, flags, request, zlib.decompress(body) if flags & COMPRESSED else body
+    return kind, flags, request, inflated(body) if flags & COMPRESSED else body
+
+
+def inflated(body: bytes) -> bytes:
+    """Decompress a frame's body."""
+    inflater = zlib.decompressobj()
+    try:
+        plain = inflater.decompress(body, LARGEST_FRAME)
+    except zlib.error as error:
+        raise ProtocolError("a frame cannot be decompressed: %s" % error)
+    if not inflater.eof:
+        raise ProtocolError("a frame does not end")
+    return plain
 
 
 class Parcels:
@@ -99,6 +119,8 @@ class Parcels:
         if len(self.buffer) < PARCEL.size:
             return None
         number, length = PARCEL.unpack_from(self.buffer)
+        if length > LARGEST_PARCEL:
+            raise ProtocolError("a parcel of %d bytes" % length)
         end = PARCEL.size + length
         if len(self.buffer) < end:
             return None
@@ -116,9 +138,14 @@ class Parcels:
         number, colon, text = bytes(self.buffer[:end]).partition(b":")
         del self.buffer[: end + 1]
         if not colon or not number.isdigit():
-            # The command that started this program, written twice.
+            # The command that started this program, written twice, or an empty line, which only breaks a silence.
             return -1, b""
-        return int(number), base64.b64decode(text, validate=True)
+        if len(number) > 10 or len(text) > 2 * LARGEST_PARCEL:
+            raise ProtocolError("a parcel of %d bytes" % end)
+        try:
+            return int(number), base64.b64decode(text, validate=True)
+        except ValueError as error:
+            raise ProtocolError("a parcel is not base64: %s" % error)
 
 
 class Decoder:
@@ -144,32 +171,68 @@ class Decoder:
                 yield unpack(frame)
 
 
-def expand(recipe: bytes, pieces: "t.Dict[int, bytes]") -> bytes:
+class Pieces:
+    """What a session remembers."""
+
+    def __init__(self) -> None:
+        self.known = {}  # type: t.Dict[int, bytes]
+        self.held = 0
+
+    def get(self, number: int) -> bytes:
+        """Return a piece."""
+        if number not in self.known:
+            raise ProtocolError("piece %d is not known" % number)
+        return self.known[number]
+
+    def remember(self, number: int, content: bytes) -> bytes:
+        """Keep a piece; return it."""
+        self.held += len(content) - len(self.known.get(number, b""))
+        if self.held > MOST_HELD:
+            raise ProtocolError("more pieces than there is room for")
+        self.known[number] = content
+        return content
+
+    def forget(self, number: int) -> None:
+        """Let go of a piece."""
+        self.held -= len(self.get(number))
+        del self.known[number]
+
+
+def expand(recipe: bytes, pieces: Pieces) -> bytes:
     """Return the bytes that a recipe stands for; what it names is remembered for the whole session."""
     out = []  # type: t.List[bytes]
     target = out
-    at = 0
+    at = size = 0
     while at < len(recipe):
         step = recipe[at]
         number, at = read_number(recipe, at + 1)
+        content = b""
         if step == LITERAL:
-            target.append(recipe[at : at + number])
-            at += number
+            content, at = slice_of(recipe, at, number)
         elif step == REFERENCE:
-            target.append(pieces[number])
+            content = pieces.get(number)
         elif step == REMEMBER:
             length, at = read_number(recipe, at)
-            pieces[number] = recipe[at : at + length]
-            target.append(pieces[number])
-            at += length
+            content, at = slice_of(recipe, at, length)
+            pieces.remember(number, content)
         elif step == BASE64_BEGIN:
             target = []
         elif step == BASE64_END:
-            pieces[number] = base64.b64encode(b"".join(target))
+            content = pieces.remember(number, base64.b64encode(b"".join(target)))
             target = out
-            target.append(pieces[number])
         elif step == FORGET:
-            del pieces[number]
+            pieces.forget(number)
         else:
             raise ProtocolError("unknown step %d in a recipe" % step)
+        size += len(content)
+        if size > 2 * LARGEST_FRAME:
+            raise ProtocolError("a recipe for more than %d bytes" % size)
+        target.append(content)
     return b"".join(out)
+
+
+def slice_of(data: bytes, at: int, length: int) -> "t.Tuple[bytes, int]":
+    """Return so many bytes, which must be there, and where the next one is."""
+    if at + length > len(data):
+        raise ProtocolError("%d bytes where %d should be" % (len(data) - at, length))
+    return data[at : at + length], at + length

@@ -16,6 +16,7 @@ import os
 import pathlib
 import signal
 import socket
+import traceback
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
@@ -39,14 +40,22 @@ class Worker:
         self._writer = writer
 
     async def serve(self) -> None:
-        """Answer until the worker is gone."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            while True:
-                header, body = await self._read()
-                await self._answer(header, body)
-        self._writer.close()
+        """Answer until the worker is gone, or says what makes no sense: that ends its own connection and nothing else."""
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                while True:
+                    header, body = await self._read()
+                    await self._answer(header, body)
+        except Exception as error:
+            if not isinstance(error, requests.MalformedRequest):
+                traceback.print_exc()
+            with contextlib.suppress(ConnectionError):
+                await self._send({"event": "failed", "failure": BrokerBroken.__name__, "text": f"the broker refuses: {error!r}"})
+        finally:
+            self._writer.close()
 
     async def _answer(self, header: requests.Header, body: bytes) -> None:
+        requests.check(header)
         heartbeat = asyncio.ensure_future(self._heartbeat())
         try:
             await _OPERATIONS[header["operation"]](self, header, body)
@@ -56,12 +65,13 @@ class Worker:
             heartbeat.cancel()
 
     async def _heartbeat(self) -> None:
-        while True:
-            await asyncio.sleep(requests.HEARTBEAT_SECONDS)
-            await self._send({"event": "alive"})
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await asyncio.sleep(requests.HEARTBEAT_SECONDS)
+                await self._send({"event": "alive"})
 
     async def _read(self) -> tuple[requests.Header, bytes]:
-        lengths = requests.LENGTHS.unpack(await self._reader.readexactly(requests.LENGTHS.size))
+        lengths = requests.decode_lengths(await self._reader.readexactly(requests.LENGTHS.size))
         header = requests.decode_header(await self._reader.readexactly(lengths[0]))
         return header, await self._reader.readexactly(lengths[1])
 
@@ -80,7 +90,7 @@ class Worker:
             if working.done():
                 working.result()
             elif gone.result():
-                raise BrokerBroken("a worker spoke while its request was under way")
+                raise requests.MalformedRequest("a worker spoke while its request was under way")
             else:
                 raise ConnectionResetError("the worker has gone")
         finally:
@@ -94,7 +104,7 @@ class Worker:
             header, body = await self._read()
             if body:
                 said.put_nowait(body)
-            if header["last"]:
+            if header.get("last"):
                 said.put_nowait(None)
 
     # -- operations ---------------------------------------------------------------------------------------------------
@@ -121,13 +131,14 @@ class Worker:
             elif result.kind is Kind.EXIT:
                 await self._send({"event": "exit", "code": result.code})
             else:
-                await self._send({"event": "done", **(result.facts or {})})
+                await self._send({**(result.facts or {}), "event": "done"})
 
     async def _put(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
-        blocks = self._blocks(header["size"])
+        blocks, read = self._blocks(header["size"]), asyncio.Event()
         try:
-            await node.put(header["path"], header["size"], header["sha256"], blocks)
+            putting = node.put(header["path"], header["size"], header["sha256"], _until_read(blocks, read))
+            await self._unless_gone(putting, self._gone_after(read))
         except SessionFailure:
             # The worker sends without looking; what it still sends must not be taken for its next request.
             async for _block in blocks:
@@ -145,6 +156,10 @@ class Worker:
         await self._registry.node(header["node"]).check_connected(header["seconds"])
         await self._send({"event": "done"})
 
+    async def _gone_after(self, read: asyncio.Event) -> bytes:
+        await read.wait()
+        return await self._reader.read(1)
+
     async def _reset(self, header: requests.Header, _body: bytes) -> None:
         await self._registry.node(header["node"]).reset()
         await self._send({"event": "done"})
@@ -156,6 +171,12 @@ class Worker:
 async def _until_end(said: asyncio.Queue[bytes | None]) -> t.AsyncIterator[bytes]:
     while (data := await said.get()) is not None:
         yield data
+
+
+async def _until_read(blocks: t.AsyncIterator[bytes], read: asyncio.Event) -> t.AsyncIterator[bytes]:
+    async for block in blocks:
+        yield block
+    read.set()
 
 
 _OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[None]]] = {

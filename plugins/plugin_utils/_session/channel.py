@@ -29,15 +29,12 @@ except ImportError:
 else:
     IMPORT_ERROR = None
 
-_NOT_IDLE_SECONDS = 50
-"""A session counts as idle when no input comes, whatever its output; the shortest limit one can set is a minute."""
-
-_STALLED_SECONDS = 120
-
 _PING_SECONDS = 20
 _OPEN_SECONDS = 15
 _PROVEN_SECONDS = 10
 """A token that the service refuses shows as a socket closed at once, so one that lived longer was accepted."""
+
+_OVERDUE_SECONDS = 5.0
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _SHORTEST_CALL = 1.0
@@ -71,14 +68,24 @@ class Channel:
 
     :param on_event: called with each event of the protocol, in order.
     :param reconnect_seconds: how long a cut may last before the session is given up.
+    :param protocol: what is said over it.
     """
 
-    def __init__(self, url: str, token: str, peer: Peer, on_event: t.Callable[[Event], None], *, reconnect_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        peer: Peer,
+        on_event: t.Callable[[Event], None],
+        *,
+        reconnect_seconds: float,
+        protocol: DataChannelProtocol,
+    ) -> None:
         if IMPORT_ERROR is not None:
             raise NodeUnreachable(
                 f"the Python library websockets is missing. Install it (pip install 'websockets>=15') for {sys.executable}."
             )
-        self.protocol = DataChannelProtocol()
+        self.protocol = protocol
         self.traffic = Traffic()
         self._url = url
         self._host = url.split("/")[2]
@@ -86,6 +93,7 @@ class Channel:
         self._peer = peer
         self._on_event = on_event
         self._reconnect_seconds = reconnect_seconds
+        self._over = False
         self._failing_since: float | None = None
         self._client_id = str(uuid.uuid4())
         self._loop = asyncio.get_running_loop()
@@ -98,12 +106,20 @@ class Channel:
         self._wake.set()
 
     async def room(self, limit: int) -> None:
-        """Wait until fewer than ``limit`` bytes of input are on their way."""
+        """Wait until fewer than ``limit`` bytes of input are on their way, or there is no way any more."""
         async with self._drained:
-            await self._drained.wait_for(lambda: self.protocol.backlog < limit or self._closed())
+            await self._drained.wait_for(lambda: self.protocol.backlog < limit or self._over)
 
     async def run(self) -> None:
         """Serve the channel until it is closed; raise NodeUnreachable when it is lost."""
+        try:
+            await self._reconnecting()
+        finally:
+            self._over = True
+            async with self._drained:
+                self._drained.notify_all()
+
+    async def _reconnecting(self) -> None:
         while not self._closed():
             try:
                 async with self._connect(await self._peer.headers(self._url)) as socket:
@@ -164,10 +180,16 @@ class Channel:
         self.protocol.socket_opened(self._loop.time())
         self._wake.set()
         proven = self._loop.call_later(_PROVEN_SECONDS, self._prove)
-        tasks = [asyncio.ensure_future(work) for work in (self._read(socket), self._write(socket), self._stay_awake())]
+        tasks = [asyncio.ensure_future(work) for work in (self._read(socket), self._write(socket), self._keep_time())]
+        in_order = False
         try:
             done, _pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            in_order = tasks[0] in done
         finally:
+            if not in_order:
+                # One that takes nothing would not shake hands to close either.
+                socket.transport.abort()
+            self.protocol.socket_lost(self._loop.time())
             proven.cancel()
             for task in tasks:
                 task.cancel()
@@ -185,13 +207,16 @@ class Channel:
             self.traffic.bytes_down += len(frame)
             self._prove()
             self.protocol.receive(frame, self._loop.time())
-            for event in self.protocol.events():
-                self._on_event(event)
+            self._tell()
             self._wake.set()
             if self._closed():
                 return
         # A normal close without channel_closed: the service has no reason to, so it is a cut like any other.
         raise ConnectionResetError("the service closed the socket")
+
+    def _tell(self) -> None:
+        for event in self.protocol.events():
+            self._on_event(event)
 
     async def _write(self, socket: ClientConnection) -> None:
         while True:
@@ -202,8 +227,20 @@ class Channel:
             async with self._drained:
                 self._drained.notify_all()
             await self._sleep_until(self.protocol.deadline())
-            if (deadline := self.protocol.deadline()) is not None and deadline <= self._loop.time():
-                self.protocol.wake(self._loop.time())
+            self._do_what_is_due()
+            if self._closed():
+                return
+
+    async def _keep_time(self) -> None:
+        """Do what is due while the socket takes nothing, which holds up the writer: a dead service must be found out too."""
+        while not self._closed():
+            await asyncio.sleep(_OVERDUE_SECONDS)
+            self._do_what_is_due()
+
+    def _do_what_is_due(self) -> None:
+        if (deadline := self.protocol.deadline()) is not None and deadline <= self._loop.time():
+            self.protocol.wake(self._loop.time())
+            self._tell()
 
     async def _sleep_until(self, deadline: float | None) -> None:
         """Wait for something to send, or for the moment when something is due."""
@@ -215,14 +252,3 @@ class Channel:
         finally:
             if alarm is not None:
                 alarm.cancel()
-
-    async def _stay_awake(self) -> None:
-        while True:
-            await asyncio.sleep(_NOT_IDLE_SECONDS)
-            if self.protocol.unacknowledged_for(self._loop.time()) > _STALLED_SECONDS:
-                raise NodeUnreachable(
-                    f"the node's agent has acknowledged nothing for {_STALLED_SECONDS} s although the service's socket is open;"
-                    " the node may be off or frozen"
-                )
-            self.protocol.send_size(self._loop.time())
-            self._wake.set()

@@ -226,7 +226,7 @@ class BrokerClient:
         with open(descriptor, "wb") as file:
             for header, body in self._ask({"operation": "get", "node": node, "path": path}):
                 if header["event"] == "done":
-                    if header["sha256"] != digest.hexdigest():
+                    if header.get("sha256") != digest.hexdigest():
                         raise TransferFailed(f"{path} arrived with another SHA-256 than it was sent with")
                     return
                 digest.update(body)

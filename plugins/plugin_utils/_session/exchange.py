@@ -20,11 +20,14 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     SessionFailure,
     TransferFailed,
 )
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import DamagedFrame, Frame, Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger, number
 
 WINDOW = 4 * 1024 * 1024
 """Bytes of recipes the node has not worked off yet."""
+
+AHEAD = 4 * 1024 * 1024
+"""Bytes of results that were not taken yet; the node's program stops at about a quarter of it."""
 
 _CONFIRM_AFTER = 256 * 1024
 _CODE = struct.Struct(">I")
@@ -51,6 +54,7 @@ class Exchange:
         self._send = send
         self._results: asyncio.Queue[Result | SessionFailure] = asyncio.Queue()
         self._on_the_way = 0
+        self._not_taken = 0
         self._credited = asyncio.Event()
         self._unconfirmed = 0
         self._ended = False
@@ -79,6 +83,7 @@ class Exchange:
             result = await self._results.get()
             if isinstance(result, SessionFailure):
                 raise result
+            self._not_taken -= len(result.data)
             yield result
             if result.kind in (Kind.EXIT, Kind.DONE):
                 return
@@ -111,10 +116,16 @@ class Exchange:
         self._credited.set()
 
     def _on_stream(self, frame: Frame) -> None:
+        self._not_taken += len(frame.body)
+        if self._not_taken > AHEAD:
+            raise DamagedFrame(f"more than {AHEAD} bytes that were not asked for yet")
         self._results.put_nowait(Result(Kind(frame.kind), frame.body))
 
     def _on_credit(self, frame: Frame) -> None:
-        self._on_the_way -= int(frame.body)
+        count = int(frame.body)
+        if not 0 <= count <= self._on_the_way:
+            raise DamagedFrame(f"a credit of {count} bytes for {self._on_the_way}")
+        self._on_the_way -= count
         self._credited.set()
 
     def _on_exit(self, frame: Frame) -> None:
@@ -124,6 +135,9 @@ class Exchange:
     def _on_result(self, frame: Frame) -> None:
         code, length = _CODE.unpack_from(frame.body)[0], _CODE.unpack_from(frame.body, _CODE.size)[0]
         output = frame.body[2 * _CODE.size :]
+        if length > len(output):
+            raise DamagedFrame(f"a result of {len(output)} bytes with an output of {length}")
+        self._not_taken += len(output)
         for kind, data in ((Kind.STDOUT, output[:length]), (Kind.STDERR, output[length:])):
             if data:
                 self._results.put_nowait(Result(kind, data))
@@ -131,7 +145,7 @@ class Exchange:
         self._end()
 
     def _on_done(self, frame: Frame) -> None:
-        self._results.put_nowait(Result(Kind.DONE, facts=json.loads(frame.body)))
+        self._results.put_nowait(Result(Kind.DONE, facts=dict(json.loads(frame.body))))
         self._end()
 
     def _on_fail(self, frame: Frame) -> None:

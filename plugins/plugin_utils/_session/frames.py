@@ -28,7 +28,7 @@ _REMARK = re.compile(rb"@([a-z]+)\r?$")
 _ECHO = re.compile(rb"[0-9]+:[A-Za-z0-9+/=]*\r?$")
 """Parcels come back until the terminal is raw."""
 
-_NOISE_LINE = 300
+_NOISE_LINE, _NOISE = 300, 2000
 
 MAX_LINE = 1024 * 1024
 """Bytes of one frame from a node, before and after decompression; its program sends less than a tenth of it."""
@@ -103,10 +103,12 @@ class Decoder:
 
     def feed(self, data: bytes) -> t.Iterator[Frame | Remark]:
         """Take output and yield what it completes."""
+        searched = len(self._buffer)
         self._buffer += data
-        while (end := self._buffer.find(b"\n")) >= 0:
+        while (end := self._buffer.find(b"\n", searched)) >= 0:
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 1]
+            searched = 0
             yield from self._line(line)
         if len(self._buffer) > MAX_LINE:
             raise DamagedFrame(f"the node sent a line of more than {MAX_LINE} bytes")
@@ -122,7 +124,11 @@ class Decoder:
             raise DamagedFrame("a frame of the node arrived damaged")
         elif _ECHO.match(line) is None:
             # Something may be printed right behind an echo.
-            self.noise = (self.noise + line[-_NOISE_LINE:] + b"\n")[-2000:]
+            self.remember(line[-_NOISE_LINE:] + b"\n")
+
+    def remember(self, noise: bytes) -> None:
+        """Keep the end of what is no frame."""
+        self.noise = (self.noise + noise)[-_NOISE:]
 
 
 def _frame(text: bytes) -> Frame | None:

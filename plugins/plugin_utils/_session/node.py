@@ -15,13 +15,20 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import cutting
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, Result
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
+    NodeUnreachable,
+    ServiceUnavailable,
+    SessionFailure,
+)
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Figures, Session
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
 _BLOCK = 32 * 1024
+
+_LONGEST_COMMAND = 8 * 1024 * 1024
+"""Bytes; the node's program takes frames of twice that."""
 
 
 class ManagedNode:
@@ -60,13 +67,18 @@ class ManagedNode:
         :param flags: WARM, TERMINAL.
         :param more: what follows on its standard input, in reply to its output for instance.
         """
+        order = command.encode(errors="surrogateescape")
+        if len(order) > _LONGEST_COMMAND:
+            raise SessionFailure(
+                f"a command of {len(order)} bytes is too long, {_LONGEST_COMMAND} are possible; copy it to the node as a script"
+            )
         session = self._usable_session()
         exchange = session.exchange()
         first, rest = stdin, b""
         if len(stdin) > cutting.LARGEST_MODULE:
             first, rest = stdin[:_BLOCK], stdin[_BLOCK:]
         alone = not rest and more is None
-        exchange.open(Kind.EXEC, command.encode(errors="surrogateescape"), cutting.cut(first), last=alone, flags=flags)
+        exchange.open(Kind.EXEC, order, cutting.cut(first), last=alone, flags=flags)
         feeding = None if alone else asyncio.ensure_future(_feed(session, exchange, rest, more))
         try:
             async for result in exchange.results():

@@ -29,6 +29,10 @@ ARMOURED_CONTENT = 744
 BINARY_CONTENT = messages.MAX_PAYLOAD - _BINARY_HEADER.size
 
 
+FILLER = b"\n"
+"""Input that says nothing, between parcels: the reading half passes over a line that is none, a shell over an empty one."""
+
+
 def armoured_count(data: bytes) -> int:
     """Return how many armoured parcels carry these bytes."""
     return -(-len(data) // ARMOURED_CONTENT)

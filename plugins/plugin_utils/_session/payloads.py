@@ -48,7 +48,7 @@ class ProcessedAction:
 def _object(payload: bytes, what: str) -> dict[str, t.Any]:
     try:
         value = json.loads(payload)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MalformedPayload(f"{what} is not JSON: {error}") from None
     if not isinstance(value, dict):
         raise MalformedPayload(f"{what} is not a JSON object")
@@ -86,7 +86,7 @@ def acknowledge(message: messages.Message) -> messages.Message:
 def acknowledged_sequence(payload: bytes) -> int:
     """Return the sequence number an acknowledgement is for."""
     number = _object(payload, "acknowledgement").get("AcknowledgedMessageSequenceNumber")
-    if not isinstance(number, int):
+    if type(number) is not int:  # a bool is one too
         raise MalformedPayload("acknowledgement has no sequence number")
     return number
 

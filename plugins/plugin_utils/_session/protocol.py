@@ -23,11 +23,17 @@ import dataclasses
 import enum
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages, payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import liveness, messages, payloads
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.retransmission import RoundTripEstimate
 
 MAX_AHEAD = 10_000
-"""Messages kept that came before their turn."""
+"""Messages kept that came before their turn, and how far before it they may come."""
+
+MAX_AHEAD_BYTES = 32 * 1024 * 1024
+"""The same in bytes; an agent sends a kilobyte a message."""
+
+MAX_OWED = 50_000
+"""Frames kept for a socket that takes none. What is not acknowledged because of it comes again."""
 
 WINDOW = 2 * 1024 * 1024
 """Bytes of input in flight; over a pty at 50 ms round trip less than 1 MB halves the speed."""
@@ -130,14 +136,20 @@ class DataChannelProtocol:
     """One data channel, across all its sockets.
 
     :param handshakes: the document always shakes hands, so nothing is sent before (Port, NonInteractiveCommands).
+    :param filler: input that the session's program does not heed, sent when there was none for long; empty for no such thing. A
+        terminal size would not do: whether the service counts one as input is not known, and of its own programs none sends it
+        to stay awake.
+    :param stall_seconds: how long an agent may acknowledge nothing.
     """
 
-    def __init__(self, *, handshakes: bool = False) -> None:
+    def __init__(self, *, handshakes: bool = False, filler: bytes = b"", stall_seconds: float = liveness.STALL_SECONDS) -> None:
         self.state = State.PROBING
         self.round_trip = RoundTripEstimate()
         self.paused = False
         self.resent = 0
         self._handshakes = handshakes
+        self._filler = filler
+        self._liveness = liveness.Liveness(stall_seconds)
         self._settles: float | None = None
         self._events: collections.deque[Event] = collections.deque()
         self._outgoing: list[bytes] = []
@@ -150,6 +162,7 @@ class DataChannelProtocol:
         self._next_sent = 0
         self._next_received = 0
         self._ahead: dict[int, messages.Message] = {}
+        self._ahead_bytes = 0
         self._processed: list[payloads.ProcessedAction] = []
         self._malformed = 0
 
@@ -172,8 +185,8 @@ class DataChannelProtocol:
 
     def deadline(self) -> float | None:
         """Return when ``wake`` must be called next, None when there is nothing to wait for."""
-        moments = [moment for moment in (self._settles, self._repetition_due()) if moment is not None]
-        return min(moments, default=None)
+        all_moments = (self._settles, self._repetition_due(), self._filler_due(), self._stall_due())
+        return min((moment for moment in all_moments if moment is not None), default=None)
 
     def _repetition_due(self) -> float | None:
         if not self._unacknowledged or self.paused or self.state is State.CLOSED:
@@ -182,9 +195,14 @@ class DataChannelProtocol:
         since = max(next(iter(self._unacknowledged.values())).last, self._last_acknowledged)
         return since + self.round_trip.timeout()
 
-    def unacknowledged_for(self, now: float) -> float:
-        """Return the seconds the oldest message has waited for its acknowledgement."""
-        return now - next(iter(self._unacknowledged.values())).first if self._unacknowledged else 0.0
+    def _filler_due(self) -> float | None:
+        if self.state is not State.OPEN or not self._filler or self._pending or self.paused:
+            return None
+        return self._liveness.stir_due()
+
+    def _stall_due(self) -> float | None:
+        # Until the session is open it is the time for connecting that runs out.
+        return self._liveness.stall_due() if self.state is State.OPEN else None
 
     # -- what the channel tells ---------------------------------------------------------------------------------------
 
@@ -197,12 +215,6 @@ class DataChannelProtocol:
         self._queue(messages.PayloadType.OUTPUT, data)
         self._fill_window(now)
 
-    def send_size(self, now: float) -> None:
-        """Tell a terminal size, which nobody needs, to reset the service's idle timer."""
-        if self.state is State.OPEN:
-            self._queue(messages.PayloadType.SIZE, payloads.window_size(_COLUMNS, _ROWS))
-            self._fill_window(now)
-
     def finish_handshake(self, processed: payloads.ProcessedAction, now: float) -> None:
         """Answer a KeyRequested, and with it the whole handshake request."""
         self._respond([*self._processed, processed], now)
@@ -210,6 +222,7 @@ class DataChannelProtocol:
     def socket_opened(self, now: float) -> None:
         """A socket is there (again): whatever was not acknowledged goes out on it."""
         self.paused = False
+        self._liveness.socket_opened(now)
         self._outgoing.clear()
         for sent in self._unacknowledged.values():
             self._repeat(sent, now)
@@ -217,11 +230,21 @@ class DataChannelProtocol:
             self._transmit(messages.PayloadType.SIZE, payloads.window_size(_COLUMNS, _ROWS), now)
         self._fill_window(now)
 
+    def socket_lost(self, now: float) -> None:
+        """The socket is gone."""
+        self._liveness.socket_lost(now)
+
     def wake(self, now: float) -> None:
         """Do what is due.
 
         The oldest message is sent again when it is overdue; what was lost with it follows its acknowledgement.
         """
+        if (stalled := self._stall_due()) is not None and stalled <= now:
+            self._give_up(
+                f"the node's agent has acknowledged nothing for {self._liveness.stall_seconds:g} s (stall_timeout) although the line to AWS is"
+                " open; the node may be off, frozen or cut off"
+            )
+            return
         if self._settles is not None and self._settles <= now:
             self._settles = None
             self._move(Trigger.SETTLED)
@@ -229,6 +252,9 @@ class DataChannelProtocol:
         due = self._repetition_due()
         if due is not None and due <= now:
             self._repeat(next(iter(self._unacknowledged.values())), now)
+        if (filler := self._filler_due()) is not None and filler <= now:
+            self._queue(messages.PayloadType.OUTPUT, self._filler)
+            self._fill_window(now)
 
     def receive(self, data: bytes, now: float) -> None:
         """Take one binary websocket frame."""
@@ -237,15 +263,16 @@ class DataChannelProtocol:
             handler = _HANDLERS.get(message.message_type)
             if handler is not None:
                 handler(self, message, now)
-            self._malformed = 0
         except messages.MalformedMessage as error:
-            # Not acknowledged, so a damaged message comes again; only when nothing else comes is the session given up.
+            # Not acknowledged, so a damaged message comes again; only when no other output comes is the session given up.
             self._malformed += 1
-            if self._malformed == _MALFORMED_LIMIT:
-                self._move(Trigger.CLOSE)
-                self._events.append(
-                    Failed(f"the service sent {_MALFORMED_LIMIT} unreadable messages in a row; the last one: {error}")
-                )
+            if self._malformed >= _MALFORMED_LIMIT:
+                self._give_up(f"the service sent {_MALFORMED_LIMIT} unreadable messages in a row; the last one: {error}")
+
+    def _give_up(self, reason: str) -> None:
+        if self.state is not State.CLOSED:
+            self._move(Trigger.CLOSE)
+            self._events.append(Failed(reason))
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
@@ -262,6 +289,8 @@ class DataChannelProtocol:
             payload_type, data = self._pending.popleft()
             self._pending_bytes -= len(data)
             self._transmit(payload_type, data, now)
+        if self._pending:
+            self._liveness.waits(now)
 
     def _transmit(self, payload_type: int, data: bytes, now: float) -> None:
         number = self._next_sent
@@ -271,6 +300,7 @@ class DataChannelProtocol:
         encoded = messages.encode(message)
         self._unacknowledged[number] = _Sent(message, encoded, now, now)
         self._in_flight += len(data)
+        self._liveness.input_sent(now)
         self._outgoing.append(encoded)
 
     def _repeat(self, sent: _Sent, now: float) -> None:
@@ -288,32 +318,54 @@ class DataChannelProtocol:
     # -- receiving ----------------------------------------------------------------------------------------------------
 
     def _on_output(self, message: messages.Message, now: float) -> None:
-        if message.sequence_number < self._next_received:
-            # The agent resends a message for ever, and nothing behind it, when its acknowledgement was lost.
-            self._outgoing.append(messages.encode(payloads.acknowledge(message)))
+        # One that was here already is acknowledged again: the agent resends a message for ever, and nothing behind it, when its
+        # acknowledgement was lost.
+        early = message.sequence_number - self._next_received
+        if (early > 0 and not self._has_room_ahead(message, early)) or not self._acknowledge(message) or early < 0:
             return
-        if message.sequence_number > self._next_received:
-            if len(self._ahead) < MAX_AHEAD:
+        if early > 0:
+            if message.sequence_number not in self._ahead:
                 self._ahead[message.sequence_number] = message
-                self._outgoing.append(messages.encode(payloads.acknowledge(message)))
+                self._ahead_bytes += len(message.payload)
             return
-        self._outgoing.append(messages.encode(payloads.acknowledge(message)))
         following: messages.Message | None = message
         while following is not None:
             self._next_received += 1
+            self._malformed = 0
             self._deliver(following, now)
             following = self._ahead.pop(self._next_received, None)
+            self._ahead_bytes -= len(following.payload) if following is not None else 0
+
+    def _has_room_ahead(self, message: messages.Message, early: int) -> bool:
+        return early <= MAX_AHEAD and self._ahead_bytes + len(message.payload) <= MAX_AHEAD_BYTES
+
+    def _acknowledge(self, message: messages.Message) -> bool:
+        """Acknowledge a message, unless the socket takes nothing: then it must not count as received."""
+        if len(self._outgoing) >= MAX_OWED:
+            return False
+        self._outgoing.append(messages.encode(payloads.acknowledge(message)))
+        return True
 
     def _deliver(self, message: messages.Message, now: float) -> None:
         special = _PAYLOAD_HANDLERS.get(message.payload_type)
         if special is not None:
-            special(self, message.payload, now)
+            try:
+                special(self, message.payload, now)
+            except payloads.MalformedPayload as error:
+                # It is acknowledged, and what the agent then waits for cannot come.
+                self._give_up(f"the node's agent sent what cannot be read: {error}")
             return
+        begins = self.state in (State.PROBING, State.EARLY)
         if self._move(Trigger.OUTPUT):
-            if self.state is State.OPEN:
-                self._early.clear()
+            if begins:
+                self._begin(now)
             self._events.append(Output(message.payload_type, message.payload))
             self._fill_window(now)
+
+    def _begin(self, now: float) -> None:
+        """The session is open: what was said so far has been heard, or will be."""
+        self._early.clear()
+        self._liveness.alive(now, waiting=bool(self._unacknowledged or self._pending))
 
     def _on_acknowledge(self, message: messages.Message, now: float) -> None:
         sent = self._unacknowledged.pop(payloads.acknowledged_sequence(message.payload), None)
@@ -323,6 +375,7 @@ class DataChannelProtocol:
             self._settles = now + SETTLE_SECONDS
         self._in_flight -= len(sent.message.payload)
         self._last_acknowledged = now
+        self._liveness.alive(now, waiting=bool(self._unacknowledged or self._pending))
         if sent.times == 1:
             self.round_trip.add(now - sent.last)
         elif now - sent.last >= (self.round_trip.smoothed or 0.0) / 2:
@@ -340,7 +393,11 @@ class DataChannelProtocol:
     def _on_channel_closed(self, message: messages.Message, _now: float) -> None:
         if self.state is not State.CLOSED:
             self._move(Trigger.CLOSE)
-            self._events.append(Closed(payloads.closing_reason(message.payload)))
+            try:
+                reason = payloads.closing_reason(message.payload)
+            except payloads.MalformedPayload:
+                reason = ""
+            self._events.append(Closed(reason))
 
     # -- handshake ----------------------------------------------------------------------------------------------------
 
@@ -375,13 +432,13 @@ class DataChannelProtocol:
         self._transmit(messages.PayloadType.HANDSHAKE_RESPONSE, payloads.handshake_response(processed), now)
 
     def _on_handshake_complete(self, payload: bytes, now: float) -> None:
-        message = payloads.customer_message(payload)
         if not self._move(Trigger.HANDSHAKE_COMPLETE):
             return
+        message = payloads.customer_message(payload)
         given_meanwhile, self._pending, self._pending_bytes = self._pending, collections.deque(), 0
         for data in self._early:
             self._queue(messages.PayloadType.OUTPUT, data)
-        self._early.clear()
+        self._begin(now)
         self._pending.extend(given_meanwhile)
         self._pending_bytes += sum(len(data) for _type, data in given_meanwhile)
         self._events.append(HandshakeComplete(message))

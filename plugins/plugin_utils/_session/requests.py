@@ -21,7 +21,23 @@ SILENCE_SECONDS = 60
 
 HEARTBEAT_SECONDS = 15
 
+LARGEST_HEADER, LARGEST_BODY = 64 * 1024 * 1024, 1024 * 1024 * 1024
+"""Bytes; the header has the command."""
+
 Header = dict[str, t.Any]
+
+MEMBERS: dict[str, dict[str, type]] = {
+    "execute": {"node": dict, "command": str, "flags": int, "converses": bool},
+    "put": {"node": dict, "path": str, "size": int, "sha256": str},
+    "get": {"node": dict, "path": str},
+    "reset": {"node": dict},
+    "figures": {},
+}
+"""What the header of a request has, by operation."""
+
+
+class MalformedRequest(ValueError):
+    """Bytes that no worker of ours sends."""
 
 
 def encode(header: Header, body: bytes = b"") -> bytes:
@@ -30,7 +46,32 @@ def encode(header: Header, body: bytes = b"") -> bytes:
     return LENGTHS.pack(len(text), len(body)) + text + body
 
 
+def decode_lengths(data: bytes) -> tuple[int, int]:
+    """Return the lengths of a message's header and body; raise MalformedRequest when they are beyond all bounds."""
+    header, body = LENGTHS.unpack(data)
+    if header > LARGEST_HEADER or body > LARGEST_BODY:
+        raise MalformedRequest(f"a message of {header} and {body} bytes")
+    return header, body
+
+
 def decode_header(text: bytes) -> Header:
-    """Return the header of a message."""
-    header: Header = json.loads(text)
+    """Return the header of a message; raise MalformedRequest when it is none."""
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"a header is not JSON: {error}") from None
+    if not isinstance(header, dict):
+        raise MalformedRequest("a header is not an object")
     return header
+
+
+def check(header: Header) -> None:
+    """Raise MalformedRequest when a header asks for nothing that can be done."""
+    members = MEMBERS.get(str(header.get("operation")))
+    if members is None:
+        raise MalformedRequest("a request for no operation")
+    for name, kind in members.items():
+        if type(header.get(name)) is not kind:
+            raise MalformedRequest(f"{name} of a request is not of type {kind.__name__}")
+    if not 0 <= header.get("flags", 0) <= 255 or header.get("size", 0) < 0:
+        raise MalformedRequest("a number out of bounds")

@@ -14,13 +14,15 @@ import dataclasses
 import json
 import operator
 import struct
+import traceback
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import absence, bootstrap, diagnosis, frames
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import absence, bootstrap, diagnosis, frames, parcels
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     ActionDenied,
+    BrokerBroken,
     NodeUnreachable,
     SessionFailure,
 )
@@ -29,6 +31,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.parcels import 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
     Closed,
+    DataChannelProtocol,
     Event,
     Failed,
     HandshakeComplete,
@@ -49,7 +52,7 @@ _CHANNEL_AHEAD = 2 * 1024 * 1024
 _INSIST_SECONDS = 3.0
 """A program that did not get lost greets in the same breath in which its first stage begins to read."""
 
-_MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, struct.error)
+_MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -164,6 +167,10 @@ class Session:
             self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
         except SessionFailure as failure:
             self._fail(failure)
+        except Exception as error:
+            # Whoever waits for this session would wait for ever.
+            traceback.print_exc()
+            self._fail(BrokerBroken(f"an error of fleet.ssm ended the session to {self._settings.target}: {error!r}"))
         finally:
             await self._clean_up()
 
@@ -192,7 +199,12 @@ class Session:
         started = self._starting.result()
         peer = _Peer(self._service, started.session_id, self._settings.target)
         self._channel = Channel(
-            started.stream_url, started.token, peer, self._on_event, reconnect_seconds=self._settings.reconnect_timeout
+            started.stream_url,
+            started.token,
+            peer,
+            self._on_event,
+            reconnect_seconds=self._settings.reconnect_timeout,
+            protocol=DataChannelProtocol(filler=parcels.FILLER, stall_seconds=self._settings.stall_timeout),
         )
         if self._program_sent:
             self._send_program()
@@ -297,7 +309,7 @@ class Session:
     def _on_output(self, event: Output) -> None:
         if event.payload_type != PayloadType.OUTPUT:
             # The agent tells what it could not do (start a shell, become the user) on another stream.
-            self._decoder.noise += event.data
+            self._decoder.remember(event.data)
             return
         try:
             for found in self._decoder.feed(event.data):
@@ -327,7 +339,7 @@ class Session:
 
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
-            self._greeting = json.loads(frame.body)
+            self._greeting = dict(json.loads(frame.body))
             self._changed.set()
             self._early.clear()
         elif frame.request == 0:

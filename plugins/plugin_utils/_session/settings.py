@@ -21,6 +21,7 @@ class NodeSettings:
     :param pythons: interpreters to try on the node, in order.
     :param connection_timeout: seconds from the first request to the program's greeting.
     :param reconnect_timeout: seconds a cut may last.
+    :param stall_timeout: seconds for which the node's agent may acknowledge nothing.
     """
 
     target: str
@@ -28,6 +29,7 @@ class NodeSettings:
     pythons: tuple[str, ...]
     connection_timeout: float = dataclasses.field(compare=False)
     reconnect_timeout: float = dataclasses.field(compare=False)
+    stall_timeout: float = dataclasses.field(compare=False)
 
 
 def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:

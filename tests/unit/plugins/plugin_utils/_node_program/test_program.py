@@ -14,6 +14,7 @@ import pathlib
 import select
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -37,10 +38,17 @@ def interpreters() -> collections.abc.Iterator[str]:
         yield "/usr/bin/python3"
 
 
+def _parcel(frame: Frame) -> bytes:
+    """Return a frame in one binary parcel, the second one of a session."""
+    content = frames.encode(frame)
+    return struct.pack(">xIH", 1, len(content)) + content
+
+
 class Node:
     """A running node program behind two pipes."""
 
     def __init__(self, folder: pathlib.Path, interpreter: str = sys.executable, **environment: str) -> None:
+        self.newest = 0
         self.ledger = pieces.PieceLedger()
         self.parcels = parcels.ParcelWriter()
         self.decoder = frames.Decoder()
@@ -67,6 +75,7 @@ class Node:
 
     def write(self, frame: Frame) -> None:
         """Send a frame."""
+        self.newest = max(self.newest, frame.request)
         assert self.process.stdin is not None
         for parcel in self.parcels.write(frames.encode(frame), armoured=False):
             data = parcel
@@ -93,7 +102,8 @@ class Node:
 
     def run(self, command: bytes, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
         """Run a command to its end."""
-        self.send(Kind.EXEC, 1, command, stdin)
+        request = self.newest + 1
+        self.send(Kind.EXEC, request, command, stdin)
         output = {Kind.STDOUT: b"", Kind.STDERR: b""}
         while True:
             frame = self.next()
@@ -104,7 +114,7 @@ class Node:
                 return int.from_bytes(frame.body, "big"), output[Kind.STDOUT], output[Kind.STDERR]
             if frame.kind in output:
                 output[Kind(frame.kind)] += frame.body
-                self.write(Frame(Kind.CREDIT, 1, str(len(frame.body)).encode()))
+                self.write(Frame(Kind.CREDIT, request, str(len(frame.body)).encode()))
 
     def refusal(self) -> dict[str, str]:
         """Return what a FAIL frame says."""
@@ -245,6 +255,16 @@ def test_a_request_id_in_use_is_not_opened_again(node: Node) -> None:
     assert node.is_silent(0.3)
 
 
+def test_a_request_that_has_ended_is_not_carried_out_again(node: Node, tmp_path: pathlib.Path) -> None:
+    mark = f"echo x >> {tmp_path}/marks".encode()
+    assert node.run(mark)[0] == 0
+    node.send(Kind.EXEC, 1, mark)
+    (tmp_path / "file").write_bytes(b"changed since")
+    node.send(Kind.PUT, 1, json.dumps({"path": str(tmp_path / "file"), "size": 4}).encode(), b"data")
+    assert node.run(b"cat file marks") == (0, b"changed sincex\n", b"")
+    assert node.is_silent(0.2)
+
+
 def test_pieces_for_a_request_that_has_ended_are_remembered(node: Node) -> None:
     node.send(Kind.EXEC, 1, b"exec true", last=False)
     node.next()
@@ -259,7 +279,7 @@ def test_pieces_for_a_request_that_has_ended_are_remembered(node: Node) -> None:
 
 def _put(node: Node, path: pathlib.Path | str, data: bytes, **more: object) -> None:
     order = {"path": str(path), "size": len(data), "sha256": hashlib.sha256(data).hexdigest(), **more}
-    node.send(Kind.PUT, 5, json.dumps(order).encode(), data)
+    node.send(Kind.PUT, node.newest + 1, json.dumps(order).encode(), data)
 
 
 def test_a_file_has_the_usual_mode_and_an_existing_one_keeps_its_own(node: Node, tmp_path: pathlib.Path) -> None:
@@ -408,14 +428,36 @@ def test_names_in_any_bytes_are_kept(node: Node, tmp_path: pathlib.Path) -> None
     assert os.listdir(os.fsencode(tmp_path)) == [b"\xff\xc3\xa9"]  # noqa: PTH208
 
 
+@pytest.mark.parametrize("order", [b"", b"[]", b"null", b"{}", b'{"path": 5}', b'{"path": "x", "size": [1]}', b"[" * 100_000])
+@pytest.mark.parametrize("kind", [Kind.PUT, Kind.GET])
+def test_an_order_that_is_none_fails_alone(node: Node, kind: Kind, order: bytes) -> None:
+    node.send(kind, 5, order)
+    assert node.refusal()["message"]
+    assert node.run(b"echo here")[:2] == (0, b"here\n")
+
+
 # -- the end ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "rubbish", [b"0:####\n", b"0://///////////////////w==\n", b"0:AAAABkFB\n1:QUFBQUFBQUFBQQ==\n", b"x" * 70_000]
+    "rubbish",
+    [
+        b"0:####\n",
+        b"0://///////////////////w==\n",
+        b"0:AAAABkFB\n1:QUFBQUFBQUFBQQ==\n",
+        b"x" * 70_000,
+        b"9" * 5000 + b":\n",
+        struct.pack(">xIH", 0, 60_000),
+        _parcel(Frame(Kind.CREDIT, 1, b"-1")),
+        _parcel(Frame(Kind.EXEC, 2, b"\x80" * 300)),
+        _parcel(Frame(Kind.EXEC, 2, b"\x00\x00\x09x")),
+        _parcel(Frame(Kind.DATA, 1, b"\x01\x05")),
+    ],
 )
 def test_rubbish_ends_the_program_with_a_word_to_the_controller(node: Node, rubbish: bytes) -> None:
     assert node.process.stdin is not None
+    if rubbish[0] == 0:
+        node.send(Kind.EXEC, 1, b"sleep 5", last=False)
     node.process.stdin.write(rubbish)
     assert node.refusal()["code"] == "PROTOCOL"
     assert node.process.wait(5) == 3

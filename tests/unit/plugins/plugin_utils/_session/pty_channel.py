@@ -13,7 +13,7 @@ import signal
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, DataChannelProtocol, Event, Output
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import Started
 
 
@@ -23,7 +23,16 @@ class PtyChannel:
     deaf_for = 0
     """How many of the first messages are lost, as an agent that is not ready loses them."""
 
-    def __init__(self, url: str, token: str, peer: t.Any, on_event: t.Callable[[Event], None], *, reconnect_seconds: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        peer: t.Any,
+        on_event: t.Callable[[Event], None],
+        *,
+        reconnect_seconds: float,
+        protocol: DataChannelProtocol,
+    ) -> None:
         self.protocol = self
         self.traffic = Traffic()
         self._command = token

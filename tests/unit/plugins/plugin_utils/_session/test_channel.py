@@ -9,13 +9,15 @@ import asyncio
 import collections.abc
 import json
 import ssl
+import time
 import typing as t
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import channel as channels
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import protocol
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, Event, Output
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.emulator import wire
@@ -65,15 +67,21 @@ class Service:
 
 
 def _run(
-    service: Service, use: t.Callable[[Channel], collections.abc.Awaitable[None]] | None = None, *, reconnect_seconds: float = 5.0
+    service: Service,
+    use: t.Callable[[Channel], collections.abc.Awaitable[None]] | None = None,
+    *,
+    reconnect_seconds: float = 5.0,
+    stall_seconds: float = 120.0,
 ) -> list[Event]:
     """Run a channel to its end; return its events."""
     events: list[Event] = []
 
     async def everything() -> None:
-        async with serve(service.accept, "127.0.0.1", 0) as server:
+        async with serve(service.accept, "127.0.0.1", 0, close_timeout=0.1) as server:
             port = server.sockets[0].getsockname()[1]
-            channel = Channel(f"ws://127.0.0.1:{port}/x", "first", service, events.append, reconnect_seconds=reconnect_seconds)
+            talk = DataChannelProtocol(filler=b"\n", stall_seconds=stall_seconds)
+            url = f"ws://127.0.0.1:{port}/x"
+            channel = Channel(url, "first", service, events.append, reconnect_seconds=reconnect_seconds, protocol=talk)
             using = asyncio.ensure_future(use(channel)) if use else None
             await asyncio.wait_for(channel.run(), 20)
             if using:
@@ -159,7 +167,8 @@ def test_a_port_where_nobody_listens_is_given_up_in_time() -> None:
     service = Service(behaviour)
 
     async def main() -> None:
-        channel = Channel("ws://127.0.0.1:9/x", "first", service, print, reconnect_seconds=0.5)
+        url, talk = "ws://127.0.0.1:9/x", DataChannelProtocol()
+        channel = Channel(url, "first", service, print, reconnect_seconds=0.5, protocol=talk)
         await channel.run()
 
     with pytest.raises(NodeUnreachable, match=r"the data channel to 127\.0\.0\.1:9 could not be opened"):
@@ -190,33 +199,71 @@ def test_input_waits_for_room_and_arrives_in_order() -> None:
     assert b"".join(inputs[number] for number in sorted(inputs)) == b"".join(bytes([number % 256]) * 1000 for number in range(300))
 
 
-def test_a_long_silence_is_broken_before_the_service_takes_it_for_idleness(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channels, "_NOT_IDLE_SECONDS", 0.1)
+def test_a_long_silence_is_broken_across_cuts() -> None:
+    """A stall of 1 s has the silence broken after half of it; each socket is cut before."""
 
-    async def behaviour(service: Service, socket: ServerConnection, _before: int) -> None:
-        await socket.send(_output(0, b"ready"))
+    async def behaviour(service: Service, socket: ServerConnection, before: int) -> None:
+        if not before:
+            await socket.send(_output(0, b"ready"))
         reading = asyncio.ensure_future(service.read_acknowledging(socket))
-        await asyncio.sleep(0.6)
-        await socket.send(_END)
+        await asyncio.sleep(0.4)
+        if before < 4:
+            socket.transport.abort()
+        else:
+            await socket.send(_END)
         await reading
 
     service = Service(behaviour)
-    _run(service)
-    sizes = [message for message in service.received if message.payload_type == wire.SIZE]
-    assert len({message.sequence for message in sizes}) >= 4
+    _run(service, stall_seconds=1.0)
+    fillers = {message.sequence for message in service.received if message.payload == b"\n"}
+    assert len(fillers) >= 3
 
 
-def test_an_agent_that_acknowledges_nothing_for_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channels, "_NOT_IDLE_SECONDS", 0.1)
-    monkeypatch.setattr(channels, "_STALLED_SECONDS", 0.5)
-
+def test_an_agent_that_acknowledges_nothing_for_long_is_given_up() -> None:
     async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
         await socket.send(_output(0, b"ready"))
         async for _frame in socket:
             pass
 
-    with pytest.raises(NodeUnreachable, match=r"acknowledged nothing for 0\.5 s .*may be off or frozen"):
-        _run(Service(behaviour))
+    output, failed = _run(Service(behaviour), stall_seconds=0.6)
+    assert isinstance(output, Output)
+    assert "acknowledged nothing for 0.6 s (stall_timeout)" in str(failed)
+
+
+def test_a_service_that_reads_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "_OVERDUE_SECONDS", 0.2)
+    began = time.monotonic()
+
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.send(_output(0, b"ready"))
+        socket.transport.pause_reading()
+        await socket.wait_closed()
+
+    async def use(channel: Channel) -> None:
+        # More than the kernel's buffers take.
+        monkeypatch.setattr(protocol, "WINDOW", 64 * 1024 * 1024)
+        channel.send(bytes(40 * 1024 * 1024))
+        await channel.room(1)
+        given_up.append(time.monotonic())
+
+    given_up: list[float] = []
+    _ready, failed = _run(Service(behaviour), use, stall_seconds=2.0)
+    assert "acknowledged nothing" in str(failed)
+    assert given_up[0] - began < 6.0
+
+
+def test_whoever_waits_for_room_does_not_wait_longer_than_the_channel_lasts() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.send(_output(0, b"ready"))
+        await asyncio.sleep(0.1)
+        await socket.send(_END)
+        await socket.wait_closed()
+
+    async def use(channel: Channel) -> None:
+        channel.send(bytes(5000))
+        await asyncio.wait_for(channel.room(1), 5)
+
+    _run(Service(behaviour), use)
 
 
 def test_rubbish_ends_the_channel_with_a_sentence() -> None:

@@ -163,20 +163,8 @@ def test_a_closed_channel_takes_no_input() -> None:
     channel.receive(wire.document("channel_closed", {"Output": ""}), 0.0)
     channel.take_outgoing()
     channel.send_input(b"late", 0.0)
-    channel.send_size(0.0)
     assert _sent(channel) == []
     assert channel.deadline() is None
-
-
-def test_a_size_is_sent_once_the_session_is_open() -> None:
-    channel = protocol.DataChannelProtocol()
-    channel.send_size(0.0)
-    assert _sent(channel) == []
-    channel = _open()
-    channel.send_size(0.0)
-    (message,) = _sent(channel)
-    assert message.payload_type == wire.SIZE
-    assert message.json() == {"cols": 80, "rows": 24}
 
 
 def test_a_paused_channel_sends_nothing_new_and_repeats_nothing_until_it_may() -> None:
@@ -187,7 +175,8 @@ def test_a_paused_channel_sends_nothing_new_and_repeats_nothing_until_it_may() -
     channel.send_input(b"paused", 0.0)
     channel.wake(10.0)
     assert _sent(channel) == []
-    assert channel.deadline() is None
+    # Only the patience with it ends some time.
+    assert channel.deadline() == 70.0
     channel.receive(wire.document("start_publication", {}), 0.0)
     assert _inputs(channel) == [(2, b"paused")]
 
@@ -247,14 +236,6 @@ def test_an_acknowledgement_of_nothing_is_nothing() -> None:
     channel = _open()
     channel.receive(_acknowledgement(99), 0.0)
     assert channel.backlog == 0
-    assert channel.unacknowledged_for(5.0) == 0.0
-
-
-def test_the_age_of_the_oldest_message_is_known() -> None:
-    channel = _open()
-    channel.send_input(b"a", 1.0)
-    channel.wake(50.0)
-    assert channel.unacknowledged_for(61.0) == 60.0
 
 
 def test_only_messages_sent_once_are_measured() -> None:
@@ -320,6 +301,56 @@ def test_a_service_that_sends_only_rubbish_is_given_up() -> None:
     assert channel.state is protocol.State.CLOSED
 
 
+def test_rubbish_between_acknowledgements_is_given_up_too() -> None:
+    channel = _open()
+    for number in range(100):
+        channel.receive(_stream(0, b"again"), 0.0)
+        channel.receive(_acknowledgement(number), 0.0)
+        channel.receive(_stream(1)[:-1], 0.0)
+    assert channel.state is protocol.State.CLOSED
+
+
+@pytest.mark.parametrize("number", [True, 1.0, "1", None, [1]])
+def test_an_acknowledgement_of_no_number_acknowledges_nothing(number: object) -> None:
+    channel = _open()
+    channel.send_input(b"x", 0.0)
+    content = json.dumps({"AcknowledgedMessageSequenceNumber": number}).encode()
+    channel.receive(wire.pack(wire.Message("acknowledge", content)), 0.0)
+    assert channel.backlog == 1
+
+
+def test_a_message_too_far_ahead_is_neither_kept_nor_acknowledged() -> None:
+    channel = _open()
+    channel.receive(_stream(protocol.MAX_AHEAD + 2), 0.0)
+    channel.receive(_stream(2**62), 0.0)
+    assert _sent(channel) == []
+    channel.receive(_stream(protocol.MAX_AHEAD + 1), 0.0)
+    assert [message.type for message in _sent(channel)] == ["acknowledge"]
+
+
+def test_messages_ahead_are_kept_within_bounds() -> None:
+    channel = _open()
+    large = bytes(1000 * 1000)
+    for number in range(2, 100):
+        channel.receive(_stream(number, large), 0.0)
+    assert len(_sent(channel)) == protocol.MAX_AHEAD_BYTES // len(large)
+    # Those that are due make room again.
+    channel.receive(_stream(1), 0.0)
+    channel.receive(_stream(99, large), 0.0)
+    assert len(_sent(channel)) == 2
+
+
+def test_what_a_socket_that_takes_nothing_cannot_acknowledge_does_not_count_as_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "MAX_OWED", 10)
+    channel = _open()
+    for number in range(1, 20):
+        channel.receive(_stream(number, b"%d" % number), 0.0)
+    assert len(_sent(channel)) == 10
+    assert _outputs(channel) == [b"%d" % number for number in range(1, 11)]
+    channel.receive(_stream(11, b"11"), 0.0)
+    assert _outputs(channel) == [b"11"]
+
+
 def test_messages_of_an_unknown_kind_are_left_alone() -> None:
     channel = _open()
     channel.receive(wire.document("something_new", {}), 0.0)
@@ -338,6 +369,15 @@ def test_a_handshake_is_answered_once() -> None:
     assert [answer["ProcessedClientActions"] for answer in answers] == [
         [{"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""}]
     ]
+
+
+def test_a_handshake_that_cannot_be_read_ends_the_channel() -> None:
+    channel = protocol.DataChannelProtocol()
+    channel.receive(_stream(0, b"[" * 100_000, wire.HANDSHAKE_REQUEST), 0.0)
+    (event,) = channel.events()
+    assert isinstance(event, protocol.Failed)
+    assert "handshake request is not JSON" in event.reason
+    assert [message.type for message in _sent(channel)] == ["acknowledge"]
 
 
 def test_an_action_we_do_not_know_is_called_unsupported() -> None:
@@ -380,6 +420,12 @@ def test_the_end_of_the_channel_is_told_once_with_its_reason() -> None:
     assert list(channel.events()) == [protocol.Closed("Session terminated")]
 
 
+def test_a_channel_whose_reason_cannot_be_read_is_closed_all_the_same() -> None:
+    channel = _open()
+    channel.receive(wire.pack(wire.Message("channel_closed", b"no JSON")), 0.0)
+    assert list(channel.events()) == [protocol.Closed("")]
+
+
 def test_every_state_can_be_closed_and_no_closed_one_reopens() -> None:
     assert all(protocol.TRANSITIONS[state, protocol.Trigger.CLOSE] is protocol.State.CLOSED for state in protocol.State)
     assert all(
@@ -387,6 +433,92 @@ def test_every_state_can_be_closed_and_no_closed_one_reopens() -> None:
         for (state, _trigger), following in protocol.TRANSITIONS.items()
         if state is protocol.State.CLOSED
     )
+
+
+# -- silence ----------------------------------------------------------------------------------------------------------
+
+
+def _lively(stall_seconds: float = 120.0) -> protocol.DataChannelProtocol:
+    """An open channel with something to say when nothing is said."""
+    channel = protocol.DataChannelProtocol(filler=b"\n", stall_seconds=stall_seconds)
+    channel.socket_opened(0.0)
+    channel.receive(_acknowledgement(0), 0.0)
+    channel.receive(_stream(0), 0.0)
+    channel.take_outgoing()
+    list(channel.events())
+    return channel
+
+
+def _answer_all(channel: protocol.DataChannelProtocol, now: float) -> list[bytes]:
+    inputs = _inputs(channel)
+    for number, _payload in inputs:
+        channel.receive(_acknowledgement(number), now)
+    return [payload for _number, payload in inputs]
+
+
+def test_a_silence_is_broken_by_input_that_says_nothing() -> None:
+    channel = _lively()
+    assert channel.deadline() == 50.0
+    channel.wake(50.0)
+    assert _answer_all(channel, 50.1) == [b"\n"]
+    channel.send_input(b"said", 80.0)
+    assert _answer_all(channel, 80.1) == [b"said"]
+    assert channel.deadline() == 130.0
+
+
+def test_a_session_that_is_not_open_is_not_kept_awake() -> None:
+    channel = protocol.DataChannelProtocol(filler=b"\n")
+    channel.socket_opened(0.0)
+    channel.receive(_acknowledgement(0), 0.0)
+    channel.wake(60.0)
+    assert _inputs(channel) == [(0, b'{"cols": 80, "rows": 24}')]
+
+
+@pytest.mark.parametrize("stall_seconds", [120.0, 10.0, 1.0])
+def test_a_silent_agent_that_is_dead_is_found_out_in_time(stall_seconds: float) -> None:
+    channel = _lively(stall_seconds)
+    now = 0.0
+    while channel.state is protocol.State.OPEN:
+        deadline = channel.deadline()
+        assert deadline is not None
+        now = max(now, deadline)
+        channel.wake(now)
+    (event,) = channel.events()
+    assert isinstance(event, protocol.Failed)
+    assert f"has acknowledged nothing for {stall_seconds:g} s (stall_timeout)" in event.reason
+    assert now == stall_seconds
+    assert channel.deadline() is None
+
+
+def test_an_agent_that_acknowledges_something_now_and_then_is_alive() -> None:
+    channel = _lively()
+    channel.send_input(bytes(10 * 1024), 0.0)
+    for number in range(1, 11):
+        channel.wake(number * 60.0)
+        channel.receive(_acknowledgement(number), number * 60.0)
+    assert channel.state is protocol.State.OPEN
+
+
+def test_time_without_a_socket_is_not_the_agents() -> None:
+    channel = _lively()
+    channel.send_input(b"x", 0.0)
+    channel.socket_lost(60.0)
+    channel.socket_opened(1000.0)
+    channel.wake(1009.0)
+    assert channel.state is protocol.State.OPEN
+    channel.wake(1010.0)
+    assert channel.state is protocol.State.CLOSED
+
+
+def test_a_pause_without_end_is_a_stall_when_something_waits() -> None:
+    channel = _lively()
+    channel.receive(wire.document("pause_publication", {}), 0.0)
+    channel.wake(1000.0)
+    assert channel.state is protocol.State.OPEN
+    channel.send_input(b"x", 1000.0)
+    assert channel.deadline() == 1070.0
+    channel.wake(1070.0)
+    assert channel.state is protocol.State.CLOSED
 
 
 # -- all of it --------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def _local(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _settings(*pythons: str, timeout: float = 20.0) -> NodeSettings:
-    return NodeSettings("i-0123456789abcdef0", "test", pythons or ("python3",), timeout, 60.0)
+    return NodeSettings("i-0123456789abcdef0", "test", pythons or ("python3",), timeout, 60.0, 120.0)
 
 
 def _node(service: LocalService, *pythons: str, timeout: float = 20.0) -> ManagedNode:
