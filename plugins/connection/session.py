@@ -92,8 +92,8 @@ options:
   stall_timeout:
     description:
       - Seconds for which a node's agent may acknowledge nothing, while the line to AWS is open, before the session counts as lost.
-      - It is asked at least twice in that time, so that a node that was switched off or froze is found out however silent a task is.
-        A command that takes long is no reason to change it.
+      - It is asked at least twice in that time, so that a node that was switched off or froze is found out however silent a task
+        is. A command that takes long is no reason to change it.
     type: float
     default: 120
     vars:

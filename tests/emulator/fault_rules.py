@@ -43,7 +43,27 @@ class Cut(Rule):
 
     side: str = ""
     after: int = 0
+    rate: float = 0.0
+    seed: int = 0
     seen: int = dataclasses.field(default=0, metadata={"internal": True})
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it waits for no frame."""
+        return not self.after and not self.rate
+
+    def strikes(self) -> bool:
+        """Count a frame; say whether the line is cut at it."""
+        self.seen += 1
+        if self.rate:
+            return self.random.random() < self.rate
+        if self.seen < self.after:
+            return False
+        self.seen = 0
+        return True
 
 
 @dataclasses.dataclass
@@ -93,6 +113,14 @@ class Delay:
 
 
 @dataclasses.dataclass(frozen=True)
+class Limit:
+    """End sessions sooner than the preferences document says."""
+
+    idle: float = 0.0
+    duration: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Verdict:
     """What to do with one frame: deliver it ``copies`` times, late (after the next one), then cut the socket."""
 
@@ -111,6 +139,7 @@ KINDS: dict[str, type[t.Any]] = {
     "fail": CallFault,
     "expire": Expire,
     "delay": Delay,
+    "limit": Limit,
 }
 #: members which must be given, and the values that some members may have
 REQUIRED = {
@@ -122,6 +151,7 @@ REQUIRED = {
     "fail": ("operation", "code"),
     "expire": ("tokens",),
     "delay": ("ms",),
+    "limit": (),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "side": t.get_args(Side),
@@ -134,6 +164,8 @@ NUMBERS: dict[str, type[int] | tuple[type[int], type[float]]] = {
     "status": int,
     "rate": (int, float),
     "ms": (int, float),
+    "idle": (int, float),
+    "duration": (int, float),
 }
 SIDE_OF: dict[str, str] = {"client_up": "client", "client_down": "client", "agent_up": "agent", "agent_down": "agent"}
 

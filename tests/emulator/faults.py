@@ -12,7 +12,8 @@ answer to ``POST`` list what is held now. An unknown key or a bad value is a 400
 ``{"cut": {...}}``                     close websockets without a closing handshake. ``side``: ``client``, ``agent`` (data
                                        channels) or ``control``; ``after``: 0 cuts all sockets of that side now, N cuts
                                        the socket on which the Nth frame from now on passes (both directions count, all
-                                       sockets together); ``times`` repeats that, every N frames; ``node``: only that one's
+                                       sockets together); ``times`` repeats that, every N frames; ``node``: only that one's;
+                                       ``rate`` and ``seed`` in place of ``after``: at random, with that chance at each frame
 ``{"drop": {...}}``                    lose frames. ``direction``: ``client_up``, ``client_down``, ``agent_up`` or
                                        ``agent_down``; ``rate``: 0…1; ``seed`` (0); ``times``; ``node``
 ``{"duplicate": {...}}``               deliver frames twice; members as above
@@ -23,7 +24,11 @@ answer to ``POST`` list what is held now. An unknown key or a bad value is a 400
 ``{"expire": {"tokens": "client"}}``   channel tokens given out so far are refused from now on (``client`` or ``agent``);
                                        open sockets stay
 ``{"delay": {"ms": 50}}``              round trip time added to API calls and, half each way, to every websocket leg
+``{"limit": {"idle": 3}}``             end sessions that had no input for so many seconds, or last longer than
+                                       ``duration`` seconds, instead of when the account's preferences say so
 ====================================== ===============================================================================
+
+``GET /_emulator/stats`` counts in ``faults`` how often each kind has struck.
 
 ``operation`` is ``StartSession`` or ``ssm:StartSession`` or ``*``. ``times`` is 1 unless given (drop, duplicate, reorder:
 without end); ``null`` means until cleared. Frame faults touch only frames after a channel's opening text frame.
@@ -31,12 +36,13 @@ without end); ``null`` means until cleared. Frame faults touch only frames after
 
 from __future__ import annotations
 
+import collections
 import collections.abc
 import dataclasses
 import threading
 import typing as t
 
-from .fault_rules import KINDS, PASS, SIDE_OF, BadFaultError, CallFault, Rule, Verdict, parse_rule
+from .fault_rules import KINDS, PASS, SIDE_OF, BadFaultError, CallFault, Limit, Rule, Verdict, parse_rule
 from .statistics import Direction
 
 
@@ -49,6 +55,7 @@ class Faults:
         self._cut_now: list[t.Callable[[str, str], None]] = []
         self._expire: list[t.Callable[[str], None]] = []
         self._rules: dict[str, list[t.Any]] = {}
+        self._struck: collections.Counter[str] = collections.Counter()
         self._delay_ms = delay_ms
 
     def on_cut(self, act: t.Callable[[str, str], None]) -> None:
@@ -93,7 +100,7 @@ class Faults:
         elif kind == "expire":
             for expire in self._expire:
                 expire(rule.tokens)
-        elif kind == "cut" and rule.after == 0:
+        elif kind == "cut" and rule.at_once:
             for cut in self._cut_now:
                 cut(rule.side, rule.node)
         else:
@@ -111,6 +118,23 @@ class Faults:
         with self._lock:
             rules = {kind: [dataclasses.asdict(rule) for rule in rules] for kind, rules in self._rules.items() if rules}
         return {**rules, "delay": {"ms": self._delay_ms}}
+
+    @property
+    def limit(self) -> Limit:
+        """When sessions are ended; 0 is when the preferences say so."""
+        with self._lock:
+            rules = self._rules.get("limit")
+            return rules[-1] if rules else Limit()
+
+    def struck(self) -> dict[str, int]:
+        """Return how often each kind of rule has struck since ``forget_struck``."""
+        with self._lock:
+            return dict(self._struck)
+
+    def forget_struck(self) -> None:
+        """Count anew."""
+        with self._lock:
+            self._struck.clear()
 
     def call_error(self, service: str, operation: str, params: collections.abc.Mapping[str, t.Any]) -> CallFault | None:
         """Return the error this API call is to be answered by, and use it up."""
@@ -147,15 +171,13 @@ class Faults:
 
     def _counts(self, side: str, node: str) -> bool:
         for rule in self._rules.get("cut", []):
-            if rule.side == side and rule.node in ("", node):
-                rule.seen += 1
-                if rule.seen >= rule.after:
-                    rule.seen = 0
-                    self._spend("cut", rule)
-                    return True
+            if rule.side == side and rule.node in ("", node) and rule.strikes():
+                self._spend("cut", rule)
+                return True
         return False
 
     def _spend(self, kind: str, rule: Rule) -> None:
+        self._struck[kind] += 1
         rule.spend()
         if rule.spent:
             self._rules[kind].remove(rule)

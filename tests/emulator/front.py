@@ -123,7 +123,7 @@ class Front:
         page = (environ["REQUEST_METHOD"], environ["PATH_INFO"].removeprefix("/_emulator/"))
         handler = {
             ("GET", "health"): lambda _body: {"status": "ok"},
-            ("GET", "stats"): lambda _body: self._statistics.snapshot(),
+            ("GET", "stats"): lambda _body: self._all_statistics(),
             ("POST", "stats/reset"): self._reset_statistics,
             ("GET", "faults"): lambda _body: self._faults.held(),
             ("POST", "faults"): self._order_faults,
@@ -140,7 +140,11 @@ class Front:
 
     def _reset_statistics(self, _body: bytes) -> dict[str, t.Any]:
         self._statistics.reset()
-        return self._statistics.snapshot()
+        self._faults.forget_struck()
+        return self._all_statistics()
+
+    def _all_statistics(self) -> dict[str, t.Any]:
+        return {**self._statistics.snapshot(), "faults": self._faults.struck()}
 
     def _order_faults(self, body: bytes) -> dict[str, t.Any]:
         self._faults.order(json.loads(body))

@@ -83,6 +83,8 @@ class Session:
     owner: str
     reason: str
     started: datetime.datetime
+    idle_limit: float = 0.0  # seconds without input, 0 for no limit
+    duration_limit: float = 0.0  # seconds
     ended: datetime.datetime | None = None
     status: str = "Connected"  # Connected | Connecting | Disconnected | Terminated | Terminating | Failed
 

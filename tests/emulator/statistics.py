@@ -10,11 +10,12 @@ The answer::
         "s3_requests": 0,
         "sessions": {"opened": 3, "open": 0, "most": 3},
         "websocket": {"client_up": {"bytes": 4711, "messages": 42}, "client_down": ..., "agent_up": ..., "agent_down": ...},
+        "faults": {"cut": 2},
     }
 
 ``client_up`` is what clients sent to the message service, ``client_down`` what it sent to them; ``agent_up`` and
 ``agent_down`` are the same for agents (control and data channels). Bytes are websocket payload bytes; what a fault
-dropped on its way to the service counts, what it dropped on its way out does not.
+dropped on its way to the service counts, what it dropped on its way out does not. ``faults`` is faults.py's.
 """
 
 from __future__ import annotations

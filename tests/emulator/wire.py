@@ -96,6 +96,11 @@ def kind_of(frame: bytes) -> bytes:
     return frame[TYPE].strip(b" \0")
 
 
+def is_typed(frame: bytes) -> bool:
+    """Whether it is input in the sense of the idle timeout: bytes for the session's program."""
+    return kind_of(frame) == b"input_stream_data" and int.from_bytes(frame[112:116], "big") == OUTPUT
+
+
 def document(kind: str, content: dict[str, t.Any], flags: int = ACK_FLAGS) -> bytes:
     """Return a frame of a message whose payload is JSON and that is not numbered."""
     return pack(Message(kind, json.dumps(content).encode(), flags=flags))

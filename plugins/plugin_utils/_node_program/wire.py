@@ -84,7 +84,7 @@ def inflated(body: bytes) -> bytes:
     try:
         plain = inflater.decompress(body, LARGEST_FRAME)
     except zlib.error as error:
-        raise ProtocolError("a frame cannot be decompressed: %s" % error)
+        raise ProtocolError("a frame cannot be decompressed: %s" % error) from None
     if not inflater.eof:
         raise ProtocolError("a frame does not end")
     return plain
@@ -145,7 +145,7 @@ class Parcels:
         try:
             return int(number), base64.b64decode(text, validate=True)
         except ValueError as error:
-            raise ProtocolError("a parcel is not base64: %s" % error)
+            raise ProtocolError("a parcel is not base64: %s" % error) from None
 
 
 class Decoder:

@@ -241,8 +241,8 @@ class DataChannelProtocol:
         """
         if (stalled := self._stall_due()) is not None and stalled <= now:
             self._give_up(
-                f"the node's agent has acknowledged nothing for {self._liveness.stall_seconds:g} s (stall_timeout) although the line to AWS is"
-                " open; the node may be off, frozen or cut off"
+                f"the node's agent has acknowledged nothing for {self._liveness.stall_seconds:g} s (stall_timeout) although the"
+                " line to AWS is open; the node may be off, frozen or cut off"
             )
             return
         if self._settles is not None and self._settles <= now:

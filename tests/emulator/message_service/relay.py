@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import time
 import typing as t
 
 from tests.emulator import wire
@@ -33,6 +34,7 @@ class Relay:
         self.client_token = ""
         self.agent_tokens: set[str] = set()
         self.over = False
+        self.began = self.last_input = time.monotonic()
         self._sockets: dict[Role, Socket | None] = {"client": None, "agent": None}
         self._kept: dict[Role, list[bytes] | None] = {"client": [], "agent": []}  # None once the side has come
 
@@ -89,6 +91,8 @@ class Relay:
         async for frame in socket.frames():
             if wire.kind_of(frame) not in passes:  # agent_session_state and the like are for the service itself
                 continue
+            if wire.is_typed(frame):
+                self.last_input = time.monotonic()
             target = sockets[other]
             if target is not None:
                 await target.send(frame)

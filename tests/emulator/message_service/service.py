@@ -20,13 +20,14 @@ from tests.emulator.faults import Faults
 from tests.emulator.state import Command, Session, State, now
 from tests.emulator.statistics import Statistics
 
-from . import jobs
+from . import jobs, limits
 from .control_channels import ControlChannels, start_message
 from .relay import Relay
 from .signed_requests import RefusedError, signer_of
 from .socket import Socket
 
 HOST = "127.0.0.1"
+LOOK_AT_LIMITS_EVERY = 0.2
 OPENING_TIMEOUT = 15.0  # for the first frame with the token
 ROUND_TRIPS_TO_OPEN = 3  # TCP, TLS 1.3 and the upgrade, before the client's first frame
 
@@ -138,9 +139,11 @@ class Service:
         await self._runner.setup()
         site = web.TCPSite(self._runner, HOST, self.port, ssl_context=self._tls, backlog=1024)
         await site.start()
+        self._limits = asyncio.ensure_future(self._keep_limits())
         self.port = self._runner.addresses[0][1]
 
     async def _shut(self) -> None:
+        self._limits.cancel()
         await self._cut("client", "")
         await self._cut("agent", "")
         self._controls.cut("")
@@ -177,13 +180,21 @@ class Service:
             await self._terminate(relay.session_id)
         await self._controls.close(node)
 
-    async def _terminate(self, session_id: str) -> None:
+    async def _terminate(self, session_id: str, output: str = "") -> None:
         relay = self._relays.get(session_id)
         if relay is None or relay.over:
             return
         message = relay.agent_message()
         await self._controls.send(relay.node, message)
-        await self._finish(session_id, "")
+        await self._finish(session_id, output)
+
+    async def _keep_limits(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_AT_LIMITS_EVERY)
+            for session_id, relay in list(self._relays.items()):
+                session = self._state.sessions.get(session_id)
+                if session is not None and not relay.over and (reason := limits.exceeded(session, relay, self._faults.limit)):
+                    await self._terminate(session_id, reason)
 
     async def _finish(self, session_id: str, output: str) -> None:
         relay = self._relays.get(session_id)

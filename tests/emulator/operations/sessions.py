@@ -30,6 +30,7 @@ def start_session(caller: Caller, params: Params) -> Answer:
     documents.check_parameters(document, params.get("Parameters", {}))
     if not caller.service.is_connected(target):
         raise ApiError("TargetNotConnected", f"{target} is not connected.")
+    idle_limit, duration_limit = _limits(documents.find(caller, documents.PREFERENCES))
     session = Session(
         session_id=f"{_owner(caller)}-{secrets.token_hex(9)[:17]}",
         target=target,
@@ -39,11 +40,19 @@ def start_session(caller: Caller, params: Params) -> Answer:
         owner=caller.credential.principal if caller.credential else "",
         reason=params.get("Reason", ""),
         started=now(),
+        idle_limit=idle_limit,
+        duration_limit=duration_limit,
     )
     with caller.state.lock:
         caller.state.sessions[session.session_id] = session
     caller.statistics.session_opened(session.session_id)
     return _access(caller, session.session_id, caller.service.start_session(session))
+
+
+def _limits(preferences: dict[str, t.Any]) -> tuple[float, float]:
+    """Return the account's limits, idle and in all, which the document has as texts in minutes; idle ones have 20 if not set."""
+    inputs = preferences.get("inputs") or {}
+    return 60.0 * int(inputs.get("idleSessionTimeout") or 20), 60.0 * int(inputs.get("maxSessionDuration") or 0)
 
 
 def _owner(caller: Caller) -> str:

@@ -77,6 +77,21 @@ def test_a_throttled_operation_works_again_after_so_many_calls(ssm: t.Any, emula
     assert ssm.get_connection_status(Target=NOWHERE)["Status"] == "notconnected"
 
 
+def test_lines_are_cut_at_random_as_the_seed_says_and_it_is_counted(ssm: t.Any, emulator: RunningEmulator) -> None:
+    emulator.order({"cut": {"side": "control", "rate": 1.0, "times": 2}})
+    emulator.run_command("web-1", "true")
+    assert emulator.statistics()["faults"] == {"cut": 2}
+    assert "cut" not in emulator.faults()
+
+
+@pytest.mark.parametrize(("limit", "reason"), [({"idle": 0.5}, "inactivity"), ({"duration": 0.5}, "maximum duration")])
+def test_a_session_beyond_its_limits_is_ended(ssm: t.Any, emulator: RunningEmulator, limit: dict[str, float], reason: str) -> None:
+    emulator.order({"limit": limit})
+    ssm.start_session(Target=emulator.nodes()["web-1"])
+    assert emulator.statistics()["sessions"]["open"] == 1
+    assert emulator.no_session_is_left(5)
+
+
 def test_orders_are_forgotten_when_told_so(emulator: RunningEmulator) -> None:
     emulator.order({"fail": {"operation": "*", "code": "X", "times": None}, "delay": {"ms": 1}})
     held = emulator.faults()
