@@ -24,7 +24,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import liveness, messages, payloads
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.retransmission import RoundTripEstimate
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.unacknowledged import Unacknowledged
 
 MAX_AHEAD = 10_000
 """Messages kept that came before their turn, and how far before it they may come."""
@@ -123,15 +123,6 @@ class Failed:
 Event = Output | KeyRequested | HandshakeComplete | Closed | Failed
 
 
-@dataclasses.dataclass(slots=True)
-class _Sent:
-    message: messages.Message
-    data: bytes
-    first: float
-    last: float
-    times: int = 1
-
-
 class DataChannelProtocol:
     """One data channel, across all its sockets.
 
@@ -144,9 +135,7 @@ class DataChannelProtocol:
 
     def __init__(self, *, handshakes: bool = False, filler: bytes = b"", stall_seconds: float = liveness.STALL_SECONDS) -> None:
         self.state = State.PROBING
-        self.round_trip = RoundTripEstimate()
         self.paused = False
-        self.resent = 0
         self._handshakes = handshakes
         self._filler = filler
         self._liveness = liveness.Liveness(stall_seconds)
@@ -156,9 +145,7 @@ class DataChannelProtocol:
         self._pending: collections.deque[tuple[int, bytes]] = collections.deque()
         self._pending_bytes = 0
         self._early: list[bytes] = []
-        self._unacknowledged: collections.OrderedDict[int, _Sent] = collections.OrderedDict()
-        self._in_flight = 0
-        self._last_acknowledged = float("-inf")
+        self._unacknowledged = Unacknowledged()
         self._next_sent = 0
         self._next_received = 0
         self._ahead: dict[int, messages.Message] = {}
@@ -181,7 +168,7 @@ class DataChannelProtocol:
     @property
     def backlog(self) -> int:
         """Bytes of input not acknowledged yet: what a writer should look at before it gives more."""
-        return self._in_flight + self._pending_bytes
+        return self._unacknowledged.size + self._pending_bytes
 
     def deadline(self) -> float | None:
         """Return when ``wake`` must be called next, None when there is nothing to wait for."""
@@ -189,11 +176,7 @@ class DataChannelProtocol:
         return min((moment for moment in all_moments if moment is not None), default=None)
 
     def _repetition_due(self) -> float | None:
-        if not self._unacknowledged or self.paused or self.state is State.CLOSED:
-            return None
-        # As long as acknowledgements come, the oldest message is on its way in a long queue and not lost.
-        since = max(next(iter(self._unacknowledged.values())).last, self._last_acknowledged)
-        return since + self.round_trip.timeout()
+        return None if self.paused or self.state is State.CLOSED else self._unacknowledged.due()
 
     def _filler_due(self) -> float | None:
         if self.state is not State.OPEN or not self._filler or self._pending or self.paused:
@@ -224,8 +207,7 @@ class DataChannelProtocol:
         self.paused = False
         self._liveness.socket_opened(now)
         self._outgoing.clear()
-        for sent in self._unacknowledged.values():
-            self._repeat(sent, now)
+        self._outgoing += self._unacknowledged.all(now)
         if self._next_sent == 0 and not self._handshakes:
             self._transmit(messages.PayloadType.SIZE, payloads.window_size(_COLUMNS, _ROWS), now)
         self._fill_window(now)
@@ -235,10 +217,7 @@ class DataChannelProtocol:
         self._liveness.socket_lost(now)
 
     def wake(self, now: float) -> None:
-        """Do what is due.
-
-        The oldest message is sent again when it is overdue; what was lost with it follows its acknowledgement.
-        """
+        """Do what is due."""
         if (stalled := self._stall_due()) is not None and stalled <= now:
             self._give_up(
                 f"the node's agent has acknowledged nothing for {self._liveness.stall_seconds:g} s (stall_timeout) although the"
@@ -251,7 +230,7 @@ class DataChannelProtocol:
             self._fill_window(now)
         due = self._repetition_due()
         if due is not None and due <= now:
-            self._repeat(next(iter(self._unacknowledged.values())), now)
+            self._outgoing += self._unacknowledged.overdue(now)
         if (filler := self._filler_due()) is not None and filler <= now:
             self._queue(messages.PayloadType.OUTPUT, self._filler)
             self._fill_window(now)
@@ -285,7 +264,7 @@ class DataChannelProtocol:
         return self.state in (State.EARLY, State.OPEN) and not self.paused
 
     def _fill_window(self, now: float) -> None:
-        while self._pending and self._in_flight < WINDOW and self._may_send():
+        while self._pending and self._unacknowledged.size < WINDOW and self._may_send():
             payload_type, data = self._pending.popleft()
             self._pending_bytes -= len(data)
             self._transmit(payload_type, data, now)
@@ -298,22 +277,9 @@ class DataChannelProtocol:
         flags = messages.Flags.NONE if number else messages.Flags.SYN
         message = messages.Message(messages.MessageType.INPUT.value, data, payload_type, number, flags)
         encoded = messages.encode(message)
-        self._unacknowledged[number] = _Sent(message, encoded, now, now)
-        self._in_flight += len(data)
+        self._unacknowledged.add(number, encoded, len(data), now)
         self._liveness.input_sent(now)
         self._outgoing.append(encoded)
-
-    def _repeat(self, sent: _Sent, now: float) -> None:
-        sent.last = now
-        sent.times += 1
-        self.resent += 1
-        self._outgoing.append(sent.data)
-
-    def _repeat_lost(self, moment: float, now: float) -> None:
-        """Send again what was sent before a moment whose message has arrived: it would have arrived earlier."""
-        for sent in self._unacknowledged.values():
-            if sent.last < moment:
-                self._repeat(sent, now)
 
     # -- receiving ----------------------------------------------------------------------------------------------------
 
@@ -368,19 +334,13 @@ class DataChannelProtocol:
         self._liveness.alive(now, waiting=bool(self._unacknowledged or self._pending))
 
     def _on_acknowledge(self, message: messages.Message, now: float) -> None:
-        sent = self._unacknowledged.pop(payloads.acknowledged_sequence(message.payload), None)
-        if sent is None:
+        again = self._unacknowledged.acknowledge(payloads.acknowledged_sequence(message.payload), now)
+        if again is None:
             return
+        self._outgoing += again
         if self.state is State.PROBING and not self._handshakes:
             self._settles = now + SETTLE_SECONDS
-        self._in_flight -= len(sent.message.payload)
-        self._last_acknowledged = now
         self._liveness.alive(now, waiting=bool(self._unacknowledged or self._pending))
-        if sent.times == 1:
-            self.round_trip.add(now - sent.last)
-        elif now - sent.last >= (self.round_trip.smoothed or 0.0) / 2:
-            # So late that it must be the repetition that arrived, not the first copy.
-            self._repeat_lost(sent.last, now)
         self._fill_window(now)
 
     def _on_pause(self, _message: messages.Message, _now: float) -> None:

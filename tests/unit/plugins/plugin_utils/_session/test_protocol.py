@@ -208,7 +208,6 @@ def test_the_oldest_message_is_repeated_when_it_is_overdue_and_not_before() -> N
     assert _sent(channel) == []
     channel.wake(deadline)
     assert _inputs(channel) == [(1, b"a")]
-    assert channel.resent == 2
 
 
 def test_what_was_lost_with_it_follows_the_acknowledgement_of_a_repetition() -> None:
@@ -219,7 +218,7 @@ def test_what_was_lost_with_it_follows_the_acknowledgement_of_a_repetition() -> 
     channel.wake(0.3)
     channel.take_outgoing()
     channel.receive(_acknowledgement(1), 0.4)
-    assert _inputs(channel) == [(2, b"b"), (3, b"c")]
+    assert sorted(_inputs(channel)) == [(2, b"b"), (3, b"c")]
 
 
 def test_nothing_is_repeated_as_long_as_acknowledgements_come() -> None:
@@ -236,17 +235,6 @@ def test_an_acknowledgement_of_nothing_is_nothing() -> None:
     channel = _open()
     channel.receive(_acknowledgement(99), 0.0)
     assert channel.backlog == 0
-
-
-def test_only_messages_sent_once_are_measured() -> None:
-    channel = _open()
-    channel.send_input(b"a", 0.0)
-    channel.wake(1.0)
-    channel.receive(_acknowledgement(1), 1.001)
-    assert channel.round_trip.smoothed is None
-    channel.send_input(b"b", 2.0)
-    channel.receive(_acknowledgement(2), 2.5)
-    assert channel.round_trip.smoothed == 0.5
 
 
 # -- output -----------------------------------------------------------------------------------------------------------
@@ -551,6 +539,26 @@ def test_every_byte_arrives_once_and_in_order_on_any_line(
     assert agent.handshake_answers == int(handshake)
 
 
+def test_a_window_lost_behind_the_service_is_sent_again_within_seconds() -> None:
+    """As when the agent's socket is cut in the middle of an upload: none of it arrives, and nothing tells us."""
+    agent = Agent([b"go"], handshake=False)
+    client = protocol.DataChannelProtocol()
+    began: float | None = None
+
+    def losing() -> t.Iterator[Fault]:
+        while True:
+            yield Fault.DROP if line.now == began else Fault.NONE
+
+    line = Line(client, agent, losing())
+    line.connect()
+    line.run(lambda: bool(line.delivered))
+    began = line.now
+    client.send_input(bytes(1_900_000), line.now)
+    line.run(lambda: client.backlog == 0)
+    assert sum(map(len, agent.received)) == 1_900_000
+    assert line.now - began < 3.0
+
+
 @pytest.mark.parametrize("every", [3, 7, 20])
 def test_a_megabyte_gets_through_a_line_that_loses_one_frame_in(every: int) -> None:
     def losing() -> t.Iterator[Fault]:
@@ -567,6 +575,7 @@ def test_a_megabyte_gets_through_a_line_that_loses_one_frame_in(every: int) -> N
     client.send_input(data, 0.0)
     line.run(lambda: client.backlog == 0 and agent.quiet)
     assert b"".join(agent.received) == data
+    assert line.now < 15.0
 
 
 def test_rubbish_of_any_kind_breaks_nothing() -> None:
