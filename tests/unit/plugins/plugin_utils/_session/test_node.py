@@ -18,7 +18,12 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import
 from tests.unit.plugins.plugin_utils._session.pty_channel import LocalService
 
 _SETTINGS = NodeSettings(
-    target="i-0123456789abcdef0", reason="test", pythons=("python3",), connection_timeout=20.0, reconnect_timeout=60.0
+    target="i-0123456789abcdef0",
+    reason="test",
+    pythons=("python3",),
+    connection_timeout=20.0,
+    reconnect_timeout=60.0,
+    stall_timeout=60.0,
 )
 
 
