@@ -104,9 +104,15 @@ class Node:
         """Run a command to its end."""
         request = self.newest + 1
         self.send(Kind.EXEC, request, command, stdin)
+        return self.outcome(request)
+
+    def outcome(self, request: int) -> tuple[int, bytes, bytes]:
+        """Wait for a command's exit code, output and errors: one frame has them all when it is short and the machine not slow."""
         output = {Kind.STDOUT: b"", Kind.STDERR: b""}
         while True:
             frame = self.next()
+            if frame.request != request:
+                continue
             if frame.kind == Kind.RESULT:
                 code, length = int.from_bytes(frame.body[:4], "big"), int.from_bytes(frame.body[4:8], "big")
                 return code, frame.body[8 : 8 + length], frame.body[8 + length :]

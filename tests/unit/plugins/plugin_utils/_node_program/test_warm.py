@@ -102,11 +102,7 @@ class _Runner:
         return self._number
 
     def run(self, module: bytes, *, warmly: bool = True, command: bytes = b"") -> tuple[int, bytes, bytes]:
-        number = self.start(module, warmly=warmly, command=command)
-        while (frame := self.node.next(20)).request != number or frame.kind != Kind.RESULT:
-            pass
-        code, length = int.from_bytes(frame.body[:4], "big"), int.from_bytes(frame.body[4:8], "big")
-        return code, frame.body[8 : 8 + length], frame.body[8 + length :]
+        return self.node.outcome(self.start(module, warmly=warmly, command=command))
 
     def is_warm(self, command: bytes = b"") -> bool:
         """Say whether such a command would be forked from an interpreter that has loaded before."""
