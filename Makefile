@@ -4,6 +4,7 @@
 #   make test      unit and integration tests
 #   make coverage  the same, with a table of the lines they run
 #   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
+#   make bench-scale  many simulated nodes: against local, the broker's memory and time, and throttling by AWS
 #   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
 #   make sanity    ansible-test sanity
 #   make docs      the documentation as HTML, in docs/build
@@ -31,6 +32,9 @@ coverage: $(venv)/test
 bench:
 	$(MAKE) --no-print-directory venv=.venv-bench .venv-bench/bench
 	.venv-bench/bin/python -m tests.benchmark $(arguments)
+
+bench-scale: $(venv)/test
+	$(bin)/python -m tests.benchmark.scale $(arguments)
 
 lint: $(venv)/lint
 	$(bin)/ruff check
@@ -71,5 +75,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test coverage bench lint sanity docs build clean
+.PHONY: demo test coverage bench bench-scale lint sanity docs build clean
 .PRECIOUS: $(venv)/%

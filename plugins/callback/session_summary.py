@@ -14,20 +14,35 @@ type: aggregate
 short_description: Show what the sessions of a run did
 version_added: 0.1.0
 description:
-  - At the end of a run, prints a table of the managed nodes that were reached through P(fleet.ssm.session#connection). It has the
-    sessions opened, the requests (commands and file transfers), reconnects after a cut, the bytes sent and received over the
-    websockets, and the bytes that were not sent as the node had them already.
+  - At the end of a run, prints a table of the managed nodes that were reached through P(fleet.ssm.session#connection), and their
+    sum.
+  - C(sess) is how many sessions were opened, C(reqs) the requests (commands and file transfers), C(trips) the round trips, that is
+    how often nothing could go on until the node had answered something sent; C(sent) and C(recv) are the bytes that went over the
+    websockets, C(saved) those that were not sent as the node had them already.
+  - C(slowest task) is the task whose requests took the node longest, without the wait for its session.
+  - C(cuts) is how often a cut line was picked up again, C(throttled) how many calls to start or resume a session AWS throttled, and
+    the seconds spent waiting for that. Both columns are left out when they hold nothing.
   - Prints nothing when the run used no session.
 options:
   json_file:
     description:
-      - Also write the figures as JSON to this file, for another program to read.
+      - Also write the figures of all nodes as JSON to this file, for another program to read.
     type: path
     env:
       - name: FLEET_SSM_SUMMARY_FILE
     ini:
       - section: callback_session_summary
         key: json_file
+  nodes:
+    description:
+      - How many nodes the table has at most; they are those whose requests took longest. The sum is always that of all.
+    type: int
+    default: 20
+    env:
+      - name: FLEET_SSM_SUMMARY_NODES
+    ini:
+      - section: callback_session_summary
+        key: nodes
 requirements:
   - enabled with C(callbacks_enabled = fleet.ssm.session_summary) in the section C([defaults]) of C(ansible.cfg), or with
     E(ANSIBLE_CALLBACKS_ENABLED)
@@ -50,14 +65,21 @@ from ansible.plugins.callback import CallbackBase
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import SessionFailure
 
-_COLUMNS = (
-    ("sessions", "sessions"),
-    ("requests", "requests"),
-    ("reconnects", "reconnects"),
-    ("bytes_up", "sent"),
-    ("bytes_down", "received"),
-    ("bytes_saved", "saved"),
+_SUMS = (
+    "sessions",
+    "requests",
+    "round_trips",
+    "reconnects",
+    "throttles",
+    "throttle_seconds",
+    "bytes_up",
+    "bytes_down",
+    "bytes_saved",
+    "seconds",
 )
+
+Figures = dict[str, t.Any]
+"""What went on with a node, or with all: the above, and slowest_task with its name and seconds."""
 
 
 class CallbackModule(CallbackBase):
@@ -74,6 +96,15 @@ class CallbackModule(CallbackBase):
         self._started = time.monotonic()
         self._tasks = 0
         self._changed = 0
+        self._names: dict[str, str] = {}
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """Keep its name: a session only knows its id."""
+        self._names[task._uuid] = task.get_name().strip()
+
+    def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
+        """Do the same for a handler."""
+        self._names[task._uuid] = task.get_name().strip()
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Count a task that ran on a host."""
@@ -98,11 +129,16 @@ class CallbackModule(CallbackBase):
             return
         finally:
             client.close()
+        for node in figures.values():
+            task, seconds = node["slowest_task"]
+            node["slowest_task"] = {"name": self._names.get(task, ""), "seconds": seconds}
         seconds = time.monotonic() - self._started
-        self._write({"nodes": figures, "tasks": self._tasks, "changed": self._changed, "seconds": round(seconds, 2)})
+        told = {"tasks": self._tasks, "changed": self._changed, "seconds": round(seconds, 2)}
+        self._write({"nodes": figures, "all": total(figures), **told})
         if figures:
             self._display.banner("SESSION SUMMARY")
-            for line in (*table(figures), f"{self._tasks} tasks in {seconds:.1f} s"):
+            lines = table(figures, int(self.get_option("nodes")), int(self._display.columns or 80))
+            for line in (*lines, *throttling(figures), f"{self._tasks} tasks in {seconds:.1f} s"):
                 self._display.display(line)
 
     def _write(self, summary: dict[str, t.Any]) -> None:
@@ -114,21 +150,59 @@ class CallbackModule(CallbackBase):
                 self._display.warning(f"The summary of the sessions was not written to {path}: {error.strerror}")
 
 
-def table(figures: dict[str, dict[str, int]]) -> list[str]:
-    """Return the table's lines: a node each, and their sum."""
-    total = {key: sum(node[key] for node in figures.values()) for key, _title in _COLUMNS}
-    rows = [["node", *(title for _key, title in _COLUMNS)]]
-    rows += [[node, *(_shown(key, values[key]) for key, _title in _COLUMNS)] for node, values in sorted(figures.items())]
-    rows.append(["all", *(_shown(key, total[key]) for key, _title in _COLUMNS)])
+def total(figures: dict[str, Figures]) -> Figures:
+    """Return the sum of all nodes, with the slowest task of all."""
+    nodes = figures.values()
+    slowest = max((node["slowest_task"] for node in nodes), key=lambda task: float(task["seconds"]), default=None)
+    return {**{name: sum(node[name] for node in nodes) for name in _SUMS}, "slowest_task": slowest}
+
+
+def table(figures: dict[str, Figures], most: int, width: int) -> list[str]:
+    """Return the lines of a table as wide as the screen: the slowest nodes in the order of their ids, and the sum of all."""
+    summed = total(figures)
+    slowest = sorted(figures, key=lambda node: -float(figures[node]["seconds"]))[: max(most, 0)]
+    columns = [(title, shown) for key, title, shown in _COLUMNS if not key or summed[key]]
+    rows = [["node", *(title for title, _shown in columns)]]
+    rows += [[node, *(shown(figures[node]) for _title, shown in columns)] for node in sorted(slowest)]
+    name = "all" if len(slowest) == len(figures) else f"all {len(figures)}"
+    rows.append([name, *(shown(summed) for _title, shown in columns)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:-1], widths[1:-1]), row[-1]]) for row in rows]
+    return [line[: max(width - 1, 1)].rstrip() for line in lines]
 
 
-def _shown(key: str, value: int) -> str:
-    if not key.startswith("bytes_"):
-        return str(value)
+def throttling(figures: dict[str, Figures]) -> list[str]:
+    """Return a sentence on what throttling cost, if any."""
+    waited = [float(node["throttle_seconds"]) for node in figures.values()]
+    count = sum(node["throttles"] for node in figures.values())
+    if not count:
+        return []
+    mean = sum(waited) / len(waited)
+    return [f"AWS throttled {count} calls; a node waited {mean:.1f} s for that on average, {max(waited):.1f} s at most"]
+
+
+def _bytes(value: int) -> str:
     for unit in ("B", "KB", "MB"):
         if value < 10_000:
             return f"{value} {unit}"
         value = round(value / 1000)
     return f"{value} GB"
+
+
+def _task(figures: Figures) -> str:
+    slowest = figures["slowest_task"]
+    return f"{slowest['seconds']:6.1f} s {slowest['name']}"
+
+
+_COLUMNS: tuple[tuple[str, str, t.Callable[[Figures], str]], ...] = (
+    ("", "sess", lambda node: str(node["sessions"])),
+    ("", "reqs", lambda node: str(node["requests"])),
+    ("", "trips", lambda node: str(node["round_trips"])),
+    ("reconnects", "cuts", lambda node: str(node["reconnects"])),
+    ("throttles", "throttled", lambda node: f"{node['throttles']} {node['throttle_seconds']:6.1f} s"),
+    ("", "sent", lambda node: _bytes(node["bytes_up"])),
+    ("", "recv", lambda node: _bytes(node["bytes_down"])),
+    ("", "saved", lambda node: _bytes(node["bytes_saved"])),
+    ("", "slowest task", _task),
+)
+"""Columns, each with the figure without which it is left out, its title, and what it shows of a node."""

@@ -240,7 +240,7 @@ class Connection(ConnectionBase):
         super().__init__(*args, **kwargs)
         # meta: reset_connection runs in the controller itself, without this.
         self._controller = int(kwargs.get("ansible_playbook_pid") or os.getpid())
-        self._client = BrokerClient(self._controller)
+        self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""))
 
     def _connect(self) -> Connection:
         if not self._connected:

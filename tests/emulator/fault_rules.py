@@ -88,6 +88,11 @@ class CallFault(Rule):
     message: str = "Rate exceeded"
     status: int = 400
     document: str = ""
+    rate: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
 
     def meets(self, service: str, operation: str, params: collections.abc.Mapping[str, t.Any]) -> bool:
         """Whether a call is one of those to fail."""
@@ -95,6 +100,7 @@ class CallFault(Rule):
             self.operation in ("*", operation, f"{service}:{operation}")
             and self.document in ("", params.get("DocumentName") or params.get("Name"))
             and self.node in ("", params.get("Target") or params.get("InstanceId"))
+            and self.random.random() < self.rate
         )
 
 
@@ -176,7 +182,7 @@ def parse_rule(kind: str, given: t.Any) -> t.Any:
         raise BadFaultError(f"{kind} takes an object or a list of objects.")
     known = [field.name for field in dataclasses.fields(KINDS[kind]) if not field.metadata.get("internal")]
     if kind == "throttle":
-        known = ["operation", "times", "node", "document"]
+        known = ["operation", "times", "node", "document", "rate", "seed"]
     for member in given:
         if member not in known:
             raise BadFaultError(f"{kind} does not know {member!r}; it knows {', '.join(sorted(known))}.")

@@ -13,7 +13,7 @@ import os
 import traceback
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind, failure
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind, failure, kind_of
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
 
 # botocore alone: boto3's resources and sessions add import time and nothing that is used here.
@@ -218,6 +218,18 @@ def _give_up_unreachable(attempts: int, caught_exception: Exception | None = Non
     )
     if isinstance(caught_exception, hopeless) and attempts >= _ATTEMPTS_UNREACHABLE:
         raise caught_exception
+
+
+def leave_throttling_to_caller(client: t.Any) -> None:
+    """Have a client tell of throttling at once, for a caller who paces its calls itself; other trouble is retried as ever."""
+    client.meta.events.register_first(f"needs-retry.{client.meta.service_model.service_id.hyphenize()}", _give_up_throttled)
+
+
+def _give_up_throttled(operation: t.Any, response: tuple[t.Any, dict[str, t.Any]] | None = None, **_: t.Any) -> None:
+    if response is not None and response[1].get("Error"):
+        error = botocore.exceptions.ClientError(response[1], operation.name)  # type: ignore[arg-type]
+        if kind_of(error) is FailureKind.THROTTLED:
+            raise error
 
 
 class _RoleProvider:

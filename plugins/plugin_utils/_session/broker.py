@@ -24,7 +24,9 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.registry import Registry
 
-_FAREWELL_SECONDS = 4.0
+_FAREWELL_SECONDS, _FAREWELL_SECONDS_PER_NODE = 4.0, 0.25
+"""AWS may throttle TerminateSession too."""
+
 _LOOK_SECONDS = 1.0
 _STREAM_LIMIT = 1024 * 1024
 
@@ -38,6 +40,8 @@ class Worker:
         self._registry = registry
         self._reader = reader
         self._writer = writer
+        self._unsent: list[bytes] = []
+        self._unread = 0
 
     async def serve(self) -> None:
         """Answer until the worker is gone, or says what makes no sense: that ends its own connection and nothing else."""
@@ -45,84 +49,86 @@ class Worker:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
                 while True:
                     header, body = await self._read()
-                    await self._answer(header, body)
+                    # A reply may come after its command has ended.
+                    if "last" not in header:
+                        await self._answer(header, body)
         except Exception as error:
             if not isinstance(error, requests.MalformedRequest):
                 traceback.print_exc()
             with contextlib.suppress(ConnectionError):
                 await self._send({"event": "failed", "failure": BrokerBroken.__name__, "text": f"the broker refuses: {error!r}"})
         finally:
+            self._flush()
             self._writer.close()
 
     async def _answer(self, header: requests.Header, body: bytes) -> None:
         requests.check(header)
-        heartbeat = asyncio.ensure_future(self._heartbeat())
+        self._arm_heartbeat()
         try:
             await _OPERATIONS[header["operation"]](self, header, body)
         except SessionFailure as failure:
             await self._send({"event": "failed", "failure": type(failure).__name__, "text": str(failure)})
         finally:
-            heartbeat.cancel()
+            self._heartbeat.cancel()
 
-    async def _heartbeat(self) -> None:
-        with contextlib.suppress(ConnectionError):
-            while True:
-                await asyncio.sleep(requests.HEARTBEAT_SECONDS)
-                await self._send({"event": "alive"})
+    def _arm_heartbeat(self) -> None:
+        self._heartbeat = asyncio.get_running_loop().call_later(requests.HEARTBEAT_SECONDS, self._beat)
+
+    def _beat(self) -> None:
+        self._queue({"event": "alive"})
+        self._arm_heartbeat()
 
     async def _read(self) -> tuple[requests.Header, bytes]:
+        # What is left of a reply whose command ended while it was read.
+        await self._reader.readexactly(self._unread)
+        self._unread = 0
         lengths = requests.decode_lengths(await self._reader.readexactly(requests.LENGTHS.size))
+        self._unread = sum(lengths)
         header = requests.decode_header(await self._reader.readexactly(lengths[0]))
-        return header, await self._reader.readexactly(lengths[1])
+        self._unread = lengths[1]
+        body = await self._reader.readexactly(lengths[1])
+        self._unread = 0
+        return header, body
 
     async def _send(self, header: requests.Header, body: bytes = b"") -> None:
-        self._writer.write(requests.encode(header, body))
+        self._queue(header, body)
         await self._writer.drain()
 
-    async def _unless_gone(
-        self, work: t.Coroutine[t.Any, t.Any, None], listening: t.Coroutine[t.Any, t.Any, t.Any] | None = None
-    ) -> None:
-        """Do something that may take long, and drop it when the worker goes away (task timeout, Ctrl-C)."""
-        working = asyncio.ensure_future(work)
-        gone = asyncio.ensure_future(listening or self._reader.read(1))
-        try:
-            await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-            elif gone.result():
-                raise requests.MalformedRequest("a worker spoke while its request was under way")
-            else:
-                raise ConnectionResetError("the worker has gone")
-        finally:
-            for task in (working, gone):
-                task.cancel()
-            await asyncio.gather(working, gone, return_exceptions=True)
+    def _queue(self, header: requests.Header, body: bytes = b"") -> None:
+        """Send soon: what comes together, such as a command's output and its exit code, goes in one system call."""
+        if not self._unsent:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unsent.append(requests.encode(header, body))
+        if len(body) >= requests.BLOCK:
+            self._flush()
 
-    async def _listen(self, said: asyncio.Queue[bytes | None]) -> None:
-        """Take what the worker answers to a command."""
-        while True:
+    def _flush(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            self._writer.write(b"".join(unsent))
+
+    async def _replies(self) -> t.AsyncIterator[bytes]:
+        """Yield what the worker answers to a command."""
+        header: requests.Header = {}
+        while not header.get("last"):
             header, body = await self._read()
             if body:
-                said.put_nowait(body)
-            if header.get("last"):
-                said.put_nowait(None)
+                yield body
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
     async def _execute(self, header: requests.Header, body: bytes) -> None:
         node = self._registry.node(header["node"])
-        if not header["converses"]:
-            await self._unless_gone(self._pass_on(node.execute(header["command"], body, flags=header["flags"])))
-            return
-        said: asyncio.Queue[bytes | None] = asyncio.Queue()
-        await node.ready()
-        await self._send({"event": "begun"})
-        results = node.execute(header["command"], body, flags=header["flags"], more=_until_end(said))
-        await self._unless_gone(self._pass_on(results), self._listen(said))
+        replies = None
+        if header["converses"]:
+            replies = self._replies()
+            await node.ready()
+            await self._send({"event": "begun"})
+        await self._pass_on(node.execute(header["command"], body, task=header["task"], flags=header["flags"], more=replies))
 
     async def _get(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
-        await self._unless_gone(self._pass_on(node.get(header["path"])))
+        await self._pass_on(node.get(header["path"], task=header["task"]))
 
     async def _pass_on(self, results: t.AsyncIterator[t.Any]) -> None:
         async for result in results:
@@ -135,10 +141,9 @@ class Worker:
 
     async def _put(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
-        blocks, read = self._blocks(header["size"]), asyncio.Event()
+        blocks = self._blocks(header["size"])
         try:
-            putting = node.put(header["path"], header["size"], header["sha256"], _until_read(blocks, read))
-            await self._unless_gone(putting, self._gone_after(read))
+            await node.put(header["path"], header["size"], header["sha256"], blocks, task=header["task"])
         except SessionFailure:
             # The worker sends without looking; what it still sends must not be taken for its next request.
             async for _block in blocks:
@@ -156,27 +161,12 @@ class Worker:
         await self._registry.node(header["node"]).check_connected(header["seconds"])
         await self._send({"event": "done"})
 
-    async def _gone_after(self, read: asyncio.Event) -> bytes:
-        await read.wait()
-        return await self._reader.read(1)
-
     async def _reset(self, header: requests.Header, _body: bytes) -> None:
         await self._registry.node(header["node"]).reset()
         await self._send({"event": "done"})
 
     async def _figures(self, _header: requests.Header, _body: bytes) -> None:
         await self._send({"event": "done", "figures": self._registry.figures()})
-
-
-async def _until_end(said: asyncio.Queue[bytes | None]) -> t.AsyncIterator[bytes]:
-    while (data := await said.get()) is not None:
-        yield data
-
-
-async def _until_read(blocks: t.AsyncIterator[bytes], read: asyncio.Event) -> t.AsyncIterator[bytes]:
-    async for block in blocks:
-        yield block
-    read.set()
 
 
 _OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[None]]] = {
@@ -216,6 +206,17 @@ async def _look_for_end(pid: int) -> None:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
+class _WorkerProtocol(asyncio.StreamReaderProtocol):
+    """A worker's connection; when the worker goes away (task timeout, Ctrl-C), what it asked for is dropped."""
+
+    serving: asyncio.Task[None] | None = None
+
+    def eof_received(self) -> bool:
+        if self.serving is not None:
+            self.serving.cancel()
+        return bool(super().eof_received())
+
+
 async def serve(listening: socket.socket, controller: int) -> None:
     """Serve workers until the controller ends or someone asks us to (SIGTERM)."""
     registry = Registry()
@@ -224,10 +225,14 @@ async def serve(listening: socket.socket, controller: int) -> None:
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = loop.create_task(Worker(registry, reader, writer).serve())
+        t.cast(_WorkerProtocol, writer.transport.get_protocol()).serving = task
         workers.add(task)
         task.add_done_callback(workers.discard)
 
-    server = await asyncio.start_unix_server(accept, sock=listening, limit=_STREAM_LIMIT)
+    def protocol() -> _WorkerProtocol:
+        return _WorkerProtocol(asyncio.StreamReader(_STREAM_LIMIT), accept)
+
+    server = await loop.create_unix_server(protocol, sock=listening)
     ended = asyncio.ensure_future(controller_gone(controller))
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ended.cancel)
@@ -236,7 +241,7 @@ async def serve(listening: socket.socket, controller: int) -> None:
     for task in workers:
         task.cancel()
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(registry.close(), _FAREWELL_SECONDS)
+        await asyncio.wait_for(registry.close(), _FAREWELL_SECONDS + _FAREWELL_SECONDS_PER_NODE * registry.size)
 
 
 def main(name: str, controller: str, descriptor: str) -> None:

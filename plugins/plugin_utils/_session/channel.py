@@ -53,8 +53,15 @@ class Traffic:
 class Peer(t.Protocol):
     """What a channel needs of the control plane."""
 
-    async def resume(self) -> str:
-        """Return a fresh token for the session; NodeUnreachable when it is gone, ServiceUnavailable when one may ask again."""
+    async def resume(self, seconds: float) -> str:
+        """Return a fresh token for the session; NodeUnreachable when it is gone, ServiceUnavailable when one may ask again.
+
+        TimeoutError when a call takes longer than so many seconds.
+        """
+
+    @property
+    def throttled_seconds(self) -> float:
+        """How long AWS's throttling has held up this session's calls so far."""
 
     async def headers(self, url: str) -> dict[str, str]:
         """Return what signs the opening request; ServiceUnavailable when one may ask again."""
@@ -99,17 +106,21 @@ class Channel:
         self._client_id = str(uuid.uuid4())
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
-        self._drained = asyncio.Condition()
+        self._drained = asyncio.Event()
 
     def send(self, data: bytes) -> None:
         """Pass input on; never waits. A writer of much looks at ``room`` first."""
         self.protocol.send_input(data, self._loop.time())
         self._wake.set()
 
-    async def room(self, limit: int) -> None:
-        """Wait until fewer than ``limit`` bytes of input are on their way, or there is no way any more."""
-        async with self._drained:
-            await self._drained.wait_for(lambda: self.protocol.backlog < limit or self._over)
+    async def room(self, limit: int) -> bool:
+        """Wait until fewer than ``limit`` bytes of input are on their way, or none any more; True when that took a wait."""
+        waited = False
+        while self.protocol.backlog >= limit and not self._over:
+            waited = True
+            self._drained.clear()
+            await self._drained.wait()
+        return waited
 
     async def run(self) -> None:
         """Serve the channel until it is closed; raise NodeUnreachable when it is lost."""
@@ -117,8 +128,7 @@ class Channel:
             await self._reconnecting()
         finally:
             self._over = True
-            async with self._drained:
-                self._drained.notify_all()
+            self._drained.set()
 
     async def _reconnecting(self) -> None:
         while not self._closed():
@@ -141,13 +151,17 @@ class Channel:
         while True:
             await self._pause(error)
             left = self._failing_since + self._reconnect_seconds - self._loop.time()
+            throttled = self._peer.throttled_seconds
             try:
-                self._token = await asyncio.wait_for(self._peer.resume(), max(left, _SHORTEST_CALL))
+                self._token = await self._peer.resume(max(left, _SHORTEST_CALL))
             except (ServiceUnavailable, asyncio.TimeoutError) as unavailable:
                 error = unavailable
             else:
                 self.traffic.reconnects += 1
                 return
+            finally:
+                # Throttling is no failure: it does not bring the end of the time nearer.
+                self._failing_since += self._peer.throttled_seconds - throttled
 
     def _closed(self) -> bool:
         return self.protocol.state is State.CLOSED
@@ -228,8 +242,7 @@ class Channel:
                     await asyncio.sleep(0)
                 self.traffic.bytes_up += len(frame)
                 await socket.send(frame)
-            async with self._drained:
-                self._drained.notify_all()
+            self._drained.set()
             await self._sleep_until(self.protocol.deadline())
             self._do_what_is_due()
             if self._closed():

@@ -61,9 +61,11 @@ class BrokerClient:
     """A connection to the broker of one controller run.
 
     :param controller: process id of ansible-playbook; its end is the broker's end.
+    :param task: Ansible's id of the task that it asks for.
     """
 
-    def __init__(self, controller: int) -> None:
+    def __init__(self, controller: int, task: str = "") -> None:
+        self._task = task
         self._place = BrokerPlace(controller)
         self._socket: socket.socket | None = None
 
@@ -153,8 +155,8 @@ class BrokerClient:
             for _message in self._ask({"operation": "reset", "node": node}):
                 pass
 
-    def figures(self) -> dict[str, dict[str, int]]:
-        """Return what went on so far, by node id; nothing when no broker runs."""
+    def figures(self) -> dict[str, dict[str, t.Any]]:
+        """Return what went on so far, by node id as ``Registry.figures`` does; nothing when no broker runs."""
         if not self._has_broker():
             return {}
         for header, _body in self._ask({"operation": "figures"}):
@@ -174,7 +176,7 @@ class BrokerClient:
         ended = False
         try:
             connection = self._connected()
-            connection.sendall(requests.encode(header, body))
+            connection.sendall(requests.encode({**header, "task": self._task}, body))
             for block in more:
                 connection.sendall(block)
             while not ended:

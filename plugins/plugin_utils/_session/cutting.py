@@ -21,7 +21,12 @@ import typing as t
 LARGEST_MODULE = 1024 * 1024
 """Bytes of a payload that is worth cutting; ansible-core's own modules have at most a third of it."""
 
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]{2048,}={0,2}")
+_ENCODED_ZIP = b"UEsDB"
+"""How the base64 of a zip begins. Looking for it, and for where its text ends, is a good part of what a task costs a broker; what
+lies between is looked at but once (``cut_encoded_zip``)."""
+
+_TEXT_ENDS = (b"'", b'"', b"\n")
+_SHORTEST_ZIP = 2048
 _LINES = re.compile(rb".{128,2048}?\n|.{1,2048}", re.DOTALL)
 
 _LOCAL_HEADER = struct.Struct("<4s5H3I2H")
@@ -46,13 +51,15 @@ def cut(payload: bytes) -> list[Segment]:
     if len(payload) > LARGEST_MODULE:
         return [Segment((payload,), passing=True)]
     segments: list[Segment] = []
-    at = 0
-    for found in _BASE64.finditer(payload):
-        pieces = cut_encoded_zip(found.group())
+    at = end = 0
+    while (start := payload.find(_ENCODED_ZIP, end)) >= 0:
+        end = min((where for mark in _TEXT_ENDS if (where := payload.find(mark, start)) >= 0), default=len(payload))
+        encoded = payload[start:end]
+        pieces = cut_encoded_zip(encoded) if len(encoded) >= _SHORTEST_ZIP else None
         if pieces is not None:
-            segments += _text(payload[at : found.start()])
-            segments.append(Segment(pieces, found.group()))
-            at = found.end()
+            segments += _text(payload[at:start])
+            segments.append(Segment(pieces, encoded))
+            at = end
     return segments + _text(payload[at:])
 
 

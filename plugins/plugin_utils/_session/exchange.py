@@ -20,6 +20,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     SessionFailure,
     TransferFailed,
 )
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import RoundTrips
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import DamagedFrame, Frame, Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger, number
 
@@ -46,12 +47,15 @@ class Exchange:
     """One request.
 
     :param send: puts a frame on its way.
+    :param round_trips: counts those of this request.
     """
 
-    def __init__(self, request: int, ledger: PieceLedger, send: t.Callable[[Frame], None]) -> None:
+    def __init__(self, request: int, ledger: PieceLedger, send: t.Callable[[Frame], None], round_trips: RoundTrips) -> None:
         self.request = request
         self._ledger = ledger
         self._send = send
+        self._round_trips = round_trips
+        self._asked = False
         self._results: asyncio.Queue[Result | SessionFailure] = asyncio.Queue()
         self._on_the_way = 0
         self._not_taken = 0
@@ -64,9 +68,16 @@ class Exchange:
         recipe = self._ledger.recipe(segments)
         self._on_the_way += len(recipe)
         self._send(Frame(kind, self.request, number(len(order)) + order + recipe, last, flags))
+        if last:
+            self.ask()
+
+    def ask(self) -> None:
+        """Note that nothing more is sent until the node has answered; the end of the stream says so by itself."""
+        self._asked = True
 
     async def write(self, segments: t.Iterable[Segment], *, last: bool = False) -> bool:
         """Send more of its stream once there is credit; False when the request ended meanwhile and takes no more."""
+        self._round_trips.count += self._on_the_way > WINDOW and not self._ended
         while self._on_the_way > WINDOW and not self._ended:
             self._credited.clear()
             await self._credited.wait()
@@ -75,12 +86,17 @@ class Exchange:
         recipe = self._ledger.recipe(segments)
         self._on_the_way += len(recipe)
         self._send(Frame(Kind.DATA, self.request, recipe, last))
+        if last:
+            self.ask()
         return True
 
     async def results(self) -> t.AsyncIterator[Result]:
         """Yield what comes, the last one is EXIT or DONE; raise what the request failed of."""
         while True:
+            waited = self._results.empty()
             result = await self._results.get()
+            self._round_trips.count += waited and self._asked
+            self._asked = self._asked and not waited
             if isinstance(result, SessionFailure):
                 raise result
             self._not_taken -= len(result.data)

@@ -21,6 +21,10 @@ class ServiceUnavailable(NodeUnreachable):
     """AWS could not be reached or would not work just now; trying again may help."""
 
 
+class Throttled(ServiceUnavailable):
+    """AWS would take the call later."""
+
+
 class AccessRefused(NodeUnreachable):
     """AWS does not accept the credentials or denies the action; trying again is of no use."""
 

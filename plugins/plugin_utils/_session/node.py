@@ -10,6 +10,7 @@ and never again: whether a command was carried out before its session was lost c
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import typing as t
 
@@ -20,8 +21,9 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     ServiceUnavailable,
     SessionFailure,
 )
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, TaskTimes
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Figures, Session
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Session
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
@@ -32,17 +34,26 @@ _LONGEST_COMMAND = 8 * 1024 * 1024
 
 
 class ManagedNode:
-    """A node across its sessions."""
+    """A node across its sessions.
+
+    ``task`` is Ansible's id of the task that a request belongs to. ``times`` knows how long they took.
+    """
 
     def __init__(self, service: SessionService, settings: NodeSettings) -> None:
         self.settings = settings
         self._service = service
         self._session: Session | None = None
         self._past = Figures()
+        self.times = TaskTimes()
 
     @property
     def figures(self) -> Figures:
         """Return what went on so far."""
+        return self._before + Figures(seconds=self.times.total)
+
+    @property
+    def _before(self) -> Figures:
+        """Return what went on in the sessions so far."""
         return self._past if self._session is None else self._past + self._session.figures()
 
     async def ready(self) -> None:
@@ -60,7 +71,7 @@ class ManagedNode:
             raise NodeUnreachable(f"{target} is not connected to Systems Manager")
 
     async def execute(
-        self, command: str, stdin: bytes, *, flags: int = 0, more: t.AsyncIterator[bytes] | None = None
+        self, command: str, stdin: bytes, *, task: str = "", flags: int = 0, more: t.AsyncIterator[bytes] | None = None
     ) -> t.AsyncIterator[Result]:
         """Run a command by ``/bin/sh -c``; yield its output and last its exit code.
 
@@ -79,16 +90,19 @@ class ManagedNode:
             first, rest = stdin[:_BLOCK], stdin[_BLOCK:]
         alone = not rest and more is None
         exchange.open(Kind.EXEC, order, cutting.cut(first), last=alone, flags=flags)
+        if not rest:
+            exchange.ask()
         feeding = None if alone else asyncio.ensure_future(_feed(session, exchange, rest, more))
         try:
-            async for result in exchange.results():
-                yield result
+            with self._timed(session, task):
+                async for result in exchange.results():
+                    yield result
         finally:
             if feeding is not None:
                 feeding.cancel()
             exchange.cancel()
 
-    async def put(self, path: str, size: int, sha256: str, blocks: t.AsyncIterator[bytes]) -> None:
+    async def put(self, path: str, size: int, sha256: str, blocks: t.AsyncIterator[bytes], *, task: str = "") -> None:
         """Write a file of ``size`` bytes; it appears under its name when it is whole and its digest right."""
         session = self._usable_session()
         exchange = session.exchange()
@@ -96,25 +110,28 @@ class ManagedNode:
         exchange.open(Kind.PUT, order, last=size == 0)
         sent = 0
         try:
-            async for block in blocks:
-                sent += len(block)
-                await session.room()
-                # A module that is not pipelined comes as a file: small files are cut as modules are.
-                segments = cutting.cut(block) if sent == size == len(block) else [cutting.Segment((block,), passing=True)]
-                if not await exchange.write(segments, last=sent == size):
-                    break
-            async for _result in exchange.results():
-                pass
+            with self._timed(session, task):
+                async for block in blocks:
+                    sent += len(block)
+                    await session.room()
+                    # A module that is not pipelined comes as a file: small files are cut as modules are.
+                    segments = cutting.cut(block) if sent == size == len(block) else [cutting.Segment((block,), passing=True)]
+                    if not await exchange.write(segments, last=sent == size):
+                        break
+                async for _result in exchange.results():
+                    pass
         finally:
             exchange.cancel()
 
-    async def get(self, path: str) -> t.AsyncIterator[Result]:
+    async def get(self, path: str, *, task: str = "") -> t.AsyncIterator[Result]:
         """Read a file; yield its content and last its size and digest."""
-        exchange = self._usable_session().exchange()
+        session = self._usable_session()
+        exchange = session.exchange()
         exchange.open(Kind.GET, json.dumps({"path": path}).encode(), last=True)
         try:
-            async for result in exchange.results():
-                yield result
+            with self._timed(session, task):
+                async for result in exchange.results():
+                    yield result
         finally:
             exchange.cancel()
 
@@ -125,9 +142,20 @@ class ManagedNode:
 
     def _usable_session(self) -> Session:
         if self._session is None or not self._session.usable:
-            self._past = self.figures
+            self._past = self._before
             self._session = Session(self._service, self.settings)
         return self._session
+
+    @contextlib.contextmanager
+    def _timed(self, session: Session, task: str) -> t.Iterator[None]:
+        """Take a request's time, from when the session could carry it."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            yield
+        finally:
+            if session.greeted_at is not None:
+                self.times.add(task, clock() - max(began, session.greeted_at))
 
 
 async def _feed(session: Session, exchange: Exchange, data: bytes, more: t.AsyncIterator[bytes] | None) -> None:
@@ -142,4 +170,5 @@ async def _feed(session: Session, exchange: Exchange, data: bytes, more: t.Async
             await session.room()
             if not await exchange.write(cutting.cut(piece)):
                 return
+            exchange.ask()
         await exchange.write([], last=True)

@@ -21,6 +21,7 @@ step  then                           meaning
 from __future__ import annotations
 
 import collections
+import functools
 import hashlib
 import typing as t
 
@@ -76,24 +77,25 @@ class PieceLedger:
                 literal.append(piece)
                 continue
             _flush_literal(literal, out)
-            known = self._find(piece)
+            key = _digest(piece)
+            known = self._find(piece, key)
             if known is None:
-                out.append(bytes([REMEMBER]) + number(self._add(piece)) + number(len(piece)) + piece)
+                out.append(bytes([REMEMBER]) + number(self._add(piece, key)) + number(len(piece)) + piece)
             else:
                 out.append(bytes([REFERENCE]) + number(known))
         _flush_literal(literal, out)
 
     def _write_encoded(self, pieces: t.Iterable[bytes], encoded: bytes, out: list[bytes]) -> None:
-        known = self._find(encoded)
+        key = _digest_of_encoded(encoded)
+        known = self._find(encoded, key)
         if known is not None:
             out.append(bytes([REFERENCE]) + number(known))
             return
         out.append(bytes([BASE64_BEGIN, 0]))
         self._write(pieces, out)
-        out.append(bytes([BASE64_END]) + number(self._add(encoded)))
+        out.append(bytes([BASE64_END]) + number(self._add(encoded, key)))
 
-    def _find(self, piece: bytes) -> int | None:
-        key = _digest(piece)
+    def _find(self, piece: bytes, key: bytes) -> int | None:
         known = self._known.get(key)
         if known is None:
             return None
@@ -101,10 +103,10 @@ class PieceLedger:
         self.saved += len(piece)
         return known[0]
 
-    def _add(self, piece: bytes) -> int:
+    def _add(self, piece: bytes, key: bytes) -> int:
         identity = self._next
         self._next += 1
-        self._known[_digest(piece)] = (identity, len(piece))
+        self._known[key] = (identity, len(piece))
         self._held += len(piece)
         return identity
 
@@ -124,3 +126,7 @@ def _flush_literal(literal: list[bytes], out: list[bytes]) -> None:
 
 def _digest(piece: bytes) -> bytes:
     return hashlib.blake2b(piece, digest_size=16).digest()
+
+
+_digest_of_encoded = functools.lru_cache(maxsize=48)(_digest)
+"""The same few modules go to every node."""

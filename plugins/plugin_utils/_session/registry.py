@@ -10,6 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings, read
@@ -33,13 +34,19 @@ class Registry:
         self._nodes[key].settings = settings
         return self._nodes[key]
 
-    def figures(self) -> dict[str, dict[str, int]]:
-        """Return what went on, by node id."""
-        table: dict[str, dict[str, int]] = {}
+    def figures(self) -> dict[str, dict[str, t.Any]]:
+        """Return what went on, by node id; ``slowest_task`` is Ansible's id of a task and its seconds."""
+        sums: dict[str, Figures] = {}
+        slowest: dict[str, tuple[str, float]] = {}
         for (_aws, settings), node in self._nodes.items():
-            mine = dataclasses.asdict(node.figures)
-            table[settings.target] = {name: table.get(settings.target, {}).get(name, 0) + count for name, count in mine.items()}
-        return table
+            sums[settings.target] = sums.get(settings.target, Figures()) + node.figures
+            slowest[settings.target] = max(slowest.get(settings.target, ("", 0.0)), node.times.slowest(), key=lambda task: task[1])
+        return {target: {**dataclasses.asdict(sums[target]), "slowest_task": slowest[target]} for target in sums}
+
+    @property
+    def size(self) -> int:
+        """How many nodes there are."""
+        return len(self._nodes)
 
     async def close(self) -> None:
         """Terminate every session."""

@@ -27,9 +27,10 @@ LARGEST_HEADER, LARGEST_BODY = 64 * 1024 * 1024, 1024 * 1024 * 1024
 Header = dict[str, t.Any]
 
 MEMBERS: dict[str, dict[str, type]] = {
-    "execute": {"node": dict, "command": str, "flags": int, "converses": bool},
-    "put": {"node": dict, "path": str, "size": int, "sha256": str},
-    "get": {"node": dict, "path": str},
+    "execute": {"node": dict, "command": str, "task": str, "flags": int, "converses": bool},
+    "put": {"node": dict, "path": str, "task": str, "size": int, "sha256": str},
+    "get": {"node": dict, "path": str, "task": str},
+    "check_connected": {"node": dict, "seconds": float},
     "reset": {"node": dict},
     "figures": {},
 }

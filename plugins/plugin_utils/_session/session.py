@@ -10,9 +10,8 @@ input arrives at once.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
+import contextlib
 import json
-import operator
 import struct
 import traceback
 import typing as t
@@ -26,6 +25,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     NodeUnreachable,
     SessionFailure,
 )
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, RoundTrips, Throttling
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.parcels import ParcelWriter
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
@@ -55,40 +55,32 @@ _INSIST_SECONDS = 3.0
 _MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Figures:
-    """What went on with a node in this run; bytes are those of websocket payloads."""
-
-    sessions: int = 0
-    requests: int = 0
-    reconnects: int = 0
-    bytes_up: int = 0
-    bytes_down: int = 0
-    bytes_saved: int = 0
-
-    def __add__(self, other: Figures) -> Figures:
-        """Return the sum."""
-        return Figures(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
-
-
 class _Peer:
     """The session service as one session's channel sees it."""
 
-    def __init__(self, service: SessionService, session_id: str, target: str) -> None:
+    def __init__(self, service: SessionService, session_id: str, target: str, throttling: Throttling) -> None:
         self._service = service
         self._session_id = session_id
         self._target = target
+        self._throttling = throttling
         self.ssl_context = service.ssl_context
 
-    async def resume(self) -> str:
-        return await self._service.resume(self._session_id, self._target)
+    async def resume(self, seconds: float) -> str:
+        return await self._service.resume(self._session_id, self._target, self._throttling, seconds)
+
+    @property
+    def throttled_seconds(self) -> float:
+        return self._throttling.seconds
 
     async def headers(self, url: str) -> dict[str, str]:
         return await self._service.headers(url)
 
 
 class Session:
-    """One session, from StartSession to its end."""
+    """One session, from StartSession to its end.
+
+    ``greeted_at`` is when the program greeted, by the event loop's clock; None when it has not yet.
+    """
 
     def __init__(self, service: SessionService, settings: NodeSettings) -> None:
         self._service = service
@@ -103,6 +95,9 @@ class Session:
         self._waiting: list[frames.Frame] = []
         self._program_sent = False
         self._greeting: dict[str, t.Any] | None = None
+        self.greeted_at: float | None = None
+        self._throttling = Throttling()
+        self._round_trips = RoundTrips()
         self._changed = asyncio.Event()
         self._document = ""
         self._starting: asyncio.Future[Started] | None = None
@@ -118,7 +113,7 @@ class Session:
     def exchange(self) -> Exchange:
         """Begin a request."""
         self._requests += 1
-        exchange = Exchange(self._requests, self._ledger, self._send)
+        exchange = Exchange(self._requests, self._ledger, self._send, self._round_trips)
         if self._failure is not None:
             exchange.fail(self._failure)
         else:
@@ -127,10 +122,19 @@ class Session:
 
     def figures(self) -> Figures:
         """Return what this session has done so far."""
+        figures = Figures(
+            requests=self._requests,
+            round_trips=self._round_trips.count,
+            throttles=self._throttling.count,
+            throttle_seconds=self._throttling.seconds,
+            bytes_saved=self._ledger.saved,
+        )
         if self._channel is None:
-            return Figures(requests=self._requests)
+            return figures
         traffic = self._channel.traffic
-        return Figures(1, self._requests, traffic.reconnects, traffic.bytes_up, traffic.bytes_down, self._ledger.saved)
+        return figures + Figures(
+            sessions=1, reconnects=traffic.reconnects, bytes_up=traffic.bytes_up, bytes_down=traffic.bytes_down
+        )
 
     async def greeted(self) -> None:
         """Wait until the program has greeted; raise what the session fails of before."""
@@ -142,13 +146,14 @@ class Session:
 
     async def room(self) -> None:
         """Wait until the channel takes more."""
-        if self._channel is not None:
-            await self._channel.room(_CHANNEL_AHEAD)
+        if self._channel is not None and await self._channel.room(_CHANNEL_AHEAD):
+            self._round_trips.count += 1
 
     async def end(self) -> None:
         """Terminate the session."""
         self._fail(NodeUnreachable(f"the session to {self._settings.target} was ended"))
-        await asyncio.gather(self._task, return_exceptions=True)
+        # Whoever waits may go away; the session is terminated nevertheless.
+        await asyncio.wait((self._task,))
 
     # -- the session's life -------------------------------------------------------------------------------------------
 
@@ -189,7 +194,9 @@ class Session:
     async def _start_with(self, document: str | None, parameters: dict[str, list[str]]) -> None:
         settings = self._settings
         self._document = document or DEFAULT_DOCUMENT
-        self._starting = asyncio.ensure_future(self._service.start(settings.target, document, parameters, settings.reason))
+        self._starting = asyncio.ensure_future(
+            self._service.start(settings.target, document, parameters, settings.reason, self._throttling)
+        )
         # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
         await asyncio.shield(self._starting)
 
@@ -197,7 +204,7 @@ class Session:
         if self._starting is None:
             raise NodeUnreachable("no session was started")
         started = self._starting.result()
-        peer = _Peer(self._service, started.session_id, self._settings.target)
+        peer = _Peer(self._service, started.session_id, self._settings.target, self._throttling)
         self._channel = Channel(
             started.stream_url,
             started.token,
@@ -226,12 +233,14 @@ class Session:
         """Terminate what was started."""
         if self._starting is None:
             return
-        try:
-            started = await self._starting
-            await self._service.terminate(started.session_id, self._settings.target)
-        except SessionFailure:
-            # It never began, or is gone already: either way there is nothing left to end.
+        self._starting.cancel()
+        await asyncio.wait((self._starting,))
+        if self._starting.cancelled() or self._starting.exception() is not None:
             return
+        started = self._starting.result()
+        # It may be gone already.
+        with contextlib.suppress(SessionFailure):
+            await self._service.terminate(started.session_id, self._settings.target, self._throttling)
 
     def _check_greeting(self) -> None:
         if self._greeting is None:
@@ -340,6 +349,7 @@ class Session:
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
             self._greeting = dict(json.loads(frame.body))
+            self.greeted_at = asyncio.get_running_loop().time()
             self._changed.set()
             self._early.clear()
         elif frame.request == 0:

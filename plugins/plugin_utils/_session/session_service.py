@@ -3,12 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Start, resume and terminate sessions, ask whether a node is there: Systems Manager's control plane, as far as a session needs it.
 
-botocore blocks, so each call runs in a thread.
+botocore blocks, so each call runs in a thread, once it has its turn (``turns.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import dataclasses
 import functools
@@ -25,7 +26,10 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     ActionDenied,
     NodeUnreachable,
     ServiceUnavailable,
+    Throttled,
 )
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.turns import Turns, to_its_end
 
 INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
 DEFAULT_DOCUMENT = "SSM-SessionManagerRunShell"
@@ -40,7 +44,7 @@ _FAILURES: dict[aws_failures.FailureKind, type[NodeUnreachable]] = {
     aws_failures.FailureKind.REGION: AccessRefused,
     aws_failures.FailureKind.SETUP: AccessRefused,
     aws_failures.FailureKind.UNREACHABLE: ServiceUnavailable,
-    aws_failures.FailureKind.THROTTLED: ServiceUnavailable,
+    aws_failures.FailureKind.THROTTLED: Throttled,
     aws_failures.FailureKind.UNAVAILABLE: ServiceUnavailable,
 }
 
@@ -55,7 +59,10 @@ class Started:
 
 
 class SessionService:
-    """The sessions of one identity in one region; shared by all its nodes."""
+    """The sessions of one identity in one region; shared by all its nodes.
+
+    ``throttling`` gets what AWS's throttling costs a node.
+    """
 
     def __init__(self, options: AwsOptions) -> None:
         self._options = options
@@ -63,36 +70,49 @@ class SessionService:
         self._session: sessions.AwsSession | None = None
         self._ssl_context: ssl.SSLContext | None = None
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
-        self.calls: dict[str, int] = {}
+        # AWS throttles each operation by itself.
+        self._turns: collections.defaultdict[str, Turns] = collections.defaultdict(Turns)
 
     @property
     def region(self) -> str:
         """Name the region, once it is known."""
         return self._session.region if self._session else ""
 
-    async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
-        """Start a session; without a document it is the account's default one."""
+    async def start(
+        self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str, throttling: Throttling
+    ) -> Started:
+        """Start a session; without a document it is the account's default one.
+
+        To cancel it is of use while AWS was not asked yet. From then on it returns what AWS has started, which must be ended.
+        """
         request: dict[str, t.Any] = {"Target": target, "Reason": reason}
         if document is not None:
             request |= {"DocumentName": document, "Parameters": parameters}
-        answer = await self._call("start_session", request, target=target, document=document or DEFAULT_DOCUMENT)
+        about = {"target": target, "document": document or DEFAULT_DOCUMENT}
+        work = functools.partial(self._in_thread, "start_session", request, **about)
+        answer = await self._turns["start_session"].call(lambda: to_its_end(work()), throttling)
         return Started(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"])
 
-    async def resume(self, session_id: str, target: str) -> str:
-        """Return a fresh token for a session whose socket was cut."""
-        token = (await self._call("resume_session", {"SessionId": session_id}, target=target)).get("TokenValue")
+    async def resume(self, session_id: str, target: str, throttling: Throttling, seconds: float) -> str:
+        """Return a fresh token for a session whose socket was cut; TimeoutError when one call takes longer than so many seconds."""
+        work = functools.partial(self._in_thread, "resume_session", {"SessionId": session_id}, target=target)
+        # What the waiting for a turn takes is not the call's time.
+        answer = await self._turns["resume_session"].call(lambda: asyncio.wait_for(work(), seconds), throttling)
+        token = answer.get("TokenValue")
         if not token:
             raise NodeUnreachable(f"the session {session_id} to {target} has ended while its socket was cut")
         return str(token)
 
-    async def terminate(self, session_id: str, target: str) -> None:
+    async def terminate(self, session_id: str, target: str, throttling: Throttling) -> None:
         """End a session."""
-        await self._call("terminate_session", {"SessionId": session_id}, target=target)
+        work = functools.partial(self._in_thread, "terminate_session", {"SessionId": session_id}, target=target)
+        await self._turns["terminate_session"].call(work, throttling)
 
     async def is_connected(self, target: str) -> bool | None:
         """Ask whether a node's agent is there; None when this identity may not ask."""
         try:
-            answer = await self._call("get_connection_status", {"Target": target}, target=target)
+            work = functools.partial(self._in_thread, "get_connection_status", {"Target": target}, target=target)
+            answer = await self._turns["get_connection_status"].call(work, Throttling())
         except ActionDenied:
             return None
         return bool(answer["Status"] == "connected")
@@ -122,18 +142,18 @@ class SessionService:
     def _aws(self) -> sessions.AwsSession:
         with self._lock:
             if self._session is None:
-                self._session = sessions.open_session(self._options)
-                self._session.client("ssm")
+                session = sessions.open_session(self._options)
+                sessions.leave_throttling_to_caller(session.client("ssm"))
+                self._session = session
             return self._session
 
-    async def _call(self, operation: str, request: dict[str, t.Any], **about: str) -> dict[str, t.Any]:
+    async def _in_thread(self, operation: str, request: dict[str, t.Any], **about: str) -> dict[str, t.Any]:
         work = functools.partial(self._blocking_call, operation, request, about)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _blocking_call(self, operation: str, request: dict[str, t.Any], about: dict[str, str]) -> dict[str, t.Any]:
         try:
             aws = self._aws()
-            self.calls[operation] = self.calls.get(operation, 0) + 1
             with sessions.explained("ssm", aws.region, resource=about.get("document", "")):
                 answer: dict[str, t.Any] = getattr(aws.client("ssm"), operation)(**request)
             return answer

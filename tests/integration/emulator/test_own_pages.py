@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+import botocore.exceptions
 import pytest
 
 from tests.integration.emulator.calls import NOWHERE, post, refused
@@ -90,6 +91,18 @@ def test_a_session_beyond_its_limits_is_ended(ssm: t.Any, emulator: RunningEmula
     ssm.start_session(Target=emulator.nodes()["web-1"])
     assert emulator.statistics()["sessions"]["open"] == 1
     assert emulator.no_session_is_left(5)
+
+
+def test_a_share_of_the_calls_can_be_throttled(ssm: t.Any, emulator: RunningEmulator) -> None:
+    emulator.order({"throttle": {"operation": "GetConnectionStatus", "rate": 0.5, "seed": 1, "times": None}})
+    answers = []
+    for _time in range(40):
+        try:
+            answers.append(ssm.get_connection_status(Target=NOWHERE)["Status"])
+        except botocore.exceptions.ClientError as error:
+            answers.append(error.response["Error"]["Code"])
+    assert set(answers) == {"notconnected", "ThrottlingException"}
+    assert 10 <= answers.count("ThrottlingException") <= 30
 
 
 def test_orders_are_forgotten_when_told_so(emulator: RunningEmulator) -> None:

@@ -7,17 +7,21 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pathlib
 import subprocess
 import sys
 import time
+import types
 import typing as t
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import explained, open_session
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import explained, leave_throttling_to_caller, open_session
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 
 KEYS = {"access_key": "AKIA", "secret_key": "secret"}
 NOWHERE = "http://127.0.0.1:9"
@@ -124,6 +128,39 @@ def test_throttling_is_waited_out_unless_the_user_says_how(environment: pytest.M
     environment.setenv("AWS_RETRY_MODE", "standard")
     environment.setenv("AWS_MAX_ATTEMPTS", "2")
     assert open_session(options).client("ssm").meta.config.retries == {"mode": "standard", "total_max_attempts": 2}
+
+
+def test_a_caller_who_paces_its_calls_is_told_of_throttling_at_once(environment: pytest.MonkeyPatch) -> None:
+    client = open_session(AwsOptions(region="eu-west-1", endpoint_url=NOWHERE, **KEYS)).client("ssm")
+    sent = []
+
+    def refuse(request: t.Any, **_event: t.Any) -> AWSResponse:
+        sent.append(request)
+        body = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"}).encode()
+        return AWSResponse(request.url, 400, HTTPHeaders(), types.SimpleNamespace(stream=lambda: iter([body])))
+
+    client.meta.events.register("before-send.*.*", refuse)
+    leave_throttling_to_caller(client)
+    with pytest.raises(AwsFailure) as failure, explained("ssm"):
+        client.start_session(Target="i-0123456789abcdef0")
+    assert failure.value.kind is FailureKind.THROTTLED
+    assert len(sent) == 1
+
+
+def test_a_caller_who_paces_its_calls_has_other_trouble_retried(environment: pytest.MonkeyPatch) -> None:
+    environment.setattr("time.sleep", lambda _seconds: None)
+    client = open_session(AwsOptions(region="eu-west-1", endpoint_url=NOWHERE, **KEYS)).client("ssm")
+    sent = []
+
+    def answer(request: t.Any, **_event: t.Any) -> AWSResponse:
+        sent.append(request)
+        status, body = (503, b"") if len(sent) < 3 else (200, b'{"SessionId": "s"}')
+        return AWSResponse(request.url, status, HTTPHeaders(), types.SimpleNamespace(stream=lambda: iter([body])))
+
+    client.meta.events.register("before-send.*.*", answer)
+    leave_throttling_to_caller(client)
+    assert client.start_session(Target="i-0123456789abcdef0")["SessionId"] == "s"
+    assert len(sent) == 3
 
 
 def test_a_ca_bundle_is_used(environment: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:

@@ -13,8 +13,10 @@ import signal
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, DataChannelProtocol, Event, Output
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import Started
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.turns import to_its_end
 
 
 class PtyChannel:
@@ -112,8 +114,10 @@ class LocalService:
         self.slowness = 0.0
         self.connected: bool | None = True
 
-    async def start(self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str) -> Started:
-        await asyncio.sleep(self.slowness)
+    async def start(
+        self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str, throttling: Throttling
+    ) -> Started:
+        await to_its_end(asyncio.sleep(self.slowness))
         self.started.append(document)
         if document in self.refusals:
             raise self.refusals[document]
@@ -124,5 +128,5 @@ class LocalService:
         await asyncio.sleep(self.slowness)
         return self.connected
 
-    async def terminate(self, session_id: str, target: str) -> None:
+    async def terminate(self, session_id: str, target: str, throttling: Throttling) -> None:
         self.terminated.append(session_id)

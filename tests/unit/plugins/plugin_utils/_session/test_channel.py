@@ -38,11 +38,14 @@ class Service:
         self.tokens: list[str] = []
         self.received: list[wire.Message] = []
         self.resumed = 0
+        self.throttled_seconds = self.throttled_by = 0.0
         self.troubles: list[Exception] = []
         self.header_troubles: list[Exception] = []
 
-    async def resume(self) -> str:
+    async def resume(self, seconds: float) -> str:
         self.resumed += 1
+        await asyncio.sleep(self.throttled_by)
+        self.throttled_seconds += self.throttled_by
         if self.troubles:
             raise self.troubles.pop(0)
         return f"token-{self.resumed}"
@@ -147,6 +150,18 @@ def test_a_control_plane_that_is_away_is_asked_again() -> None:
     # Once for the credentials: three times in vain, then a token; once more for the closed socket.
     assert service.resumed == 5
     assert service.tokens == ["token-4", "token-5"]
+
+
+def test_throttling_does_not_use_up_the_time_for_reconnecting() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, before: int) -> None:
+        if before > 2:
+            await socket.send(_END)
+        await socket.close()
+
+    service = Service(behaviour)
+    service.throttled_by = 0.6
+    _run(service, reconnect_seconds=0.5)
+    assert service.tokens == ["first", "token-1", "token-2", "token-3"]
 
 
 def test_a_session_that_is_gone_is_given_up_at_once() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import hashlib
+import os
 import pathlib
 import typing as t
 
@@ -247,3 +248,70 @@ def test_output_that_only_looks_like_a_frame_ends_the_session() -> None:
 
     with pytest.raises(failures.NodeUnreachable, match="sent what its program never sends"):
         _finish(node, forge())
+
+
+# -- what is counted --------------------------------------------------------------------------------------------------
+
+
+def _round_trips(work: collections.abc.Callable[[ManagedNode], collections.abc.Coroutine[t.Any, t.Any, t.Any]]) -> int:
+    node = _node(LocalService())
+    _finish(node, work(node))
+    return node.figures.round_trips
+
+
+def test_a_command_is_one_round_trip() -> None:
+    assert _round_trips(lambda node: _run(node, "cat; echo error >&2; exit 3", b"input")) == 1
+
+
+def test_a_command_with_much_output_is_one_round_trip() -> None:
+    assert _round_trips(lambda node: _run(node, "head -c 3000000 /dev/zero")) == 1
+
+
+def test_a_small_file_there_and_back_is_two_round_trips(tmp_path: pathlib.Path) -> None:
+    content, path = b"x" * 100_000, str(tmp_path / "file")
+
+    async def both(node: ManagedNode) -> None:
+        await node.put(path, len(content), hashlib.sha256(content).hexdigest(), _blocks(content[:50_000], content[50_000:]))
+        assert b"".join([result.data async for result in node.get(path)]) == content
+
+    assert _round_trips(both) == 2
+
+
+def test_a_command_that_asks_and_is_answered_is_two_round_trips() -> None:
+    async def converse(node: ManagedNode) -> None:
+        asked: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+        async def reply() -> collections.abc.AsyncIterator[bytes]:
+            while (data := await asked.get()) is not None:
+                yield data
+
+        async for result in node.execute("echo name; read name; echo $name; sleep 0.1", b"", more=reply()):
+            if result.data == b"name\n":
+                await asyncio.sleep(0.1)
+                asked.put_nowait(b"fleet\n")
+                asked.put_nowait(None)
+
+    assert _round_trips(converse) == 2
+
+
+def test_input_that_has_to_wait_for_the_node_is_more_round_trips() -> None:
+    data = os.urandom(12_000_000)
+    assert _round_trips(lambda node: _run(node, "sleep 1; wc -c", data)) > 1
+
+
+def test_the_time_of_a_task_is_that_of_its_requests_without_the_wait_for_the_session() -> None:
+    service = LocalService()
+    service.slowness = 1.0
+    node = _node(service)
+
+    async def both() -> None:
+        async for _result in node.execute("sleep 0.3", b"", task="slow"):
+            pass
+        async for _result in node.execute("true", b"", task="quick"):
+            pass
+
+    _finish(node, both())
+    task, seconds = node.times.slowest()
+    assert task == "slow"
+    assert 0.2 < seconds < 0.9
+    assert node.figures.seconds == node.times.total
