@@ -4,8 +4,8 @@
 """Have very many tasks done over very bad lines, and hold each against what it should have done: ``make chaos``.
 
 Commands with input and output of random sizes, files there and back, several at once in each node's session; frames are lost,
-doubled and put out of order on both legs, and the sockets of clients and agents cut at random. Every command leaves a line of its own
-on its node. All is from a seed, but for the order in which the machine gets to things.
+doubled and put out of order on both legs, and the sockets of clients and agents cut at random. Every task leaves a line of its own on
+its node. All is from a seed, but for the order in which the machine gets to things.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Conditions:
     drop: float = 0.02
     duplicate: float = 0.02
     reorder: float = 0.02
-    cut: float = 0.0005
+    cut: float = 0.001
 
     def order(self, seed: int) -> dict[str, t.Any]:
         """Return it as an order for the emulator."""
@@ -84,7 +84,7 @@ class Command(Task):
         stdin = self.random_bytes()
         answer = await direct_nodes.run(node, f"{script}; exit {code}", stdin)
         assert answer.code == code, f"exit code {answer.code}, not {code}"
-        assert _digest(answer.out) == _digest(_DATA[start : start + length]), f"another output ({len(answer.out)} of {length} bytes)"
+        assert _digest(answer.out) == _digest(_DATA[start : start + length]), f"another output, {len(answer.out)} of {length} bytes"
         assert answer.err.split()[:1] == [_digest(stdin).encode()], f"another input has arrived: {answer.err!r}"
 
 

@@ -52,7 +52,7 @@ class Node:
 
     def kill(self) -> None:
         """Pull the plug."""
-        for pid in _with_descendants(self.pid):
+        for pid in with_descendants(self.pid):
             _signal(pid, signal.SIGKILL)
 
 
@@ -77,7 +77,7 @@ def start_nodes(many: list[NodeSettings]) -> list[Node]:
 
 def stop_all(nodes: list[Node]) -> None:
     """Switch machines off together."""
-    doomed = {pid for node in nodes if node.is_running() for pid in _with_descendants(node.pid)}
+    doomed = {pid for node in nodes if node.is_running() for pid in with_descendants(node.pid)}
     for node in nodes:
         _signal(node.pid, signal.SIGTERM)
     deadline = time.monotonic() + _PATIENCE
@@ -114,7 +114,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _with_descendants(pid: int) -> list[int]:
+def with_descendants(pid: int) -> list[int]:
     """Return a process and all below it, as the host numbers them."""
     children: dict[int, list[int]] = collections.defaultdict(list)
     for entry in pathlib.Path("/proc").iterdir():
