@@ -5,6 +5,8 @@
 #   make coverage  the same, with a table of the lines they run
 #   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
 #   make bench-scale  many simulated nodes: against local, the broker's memory and time, and throttling by AWS
+#   make chaos     1,000 tasks over bad lines, and something broken at each frame of a task
+#   make fuzz      a million malformed frames into everything that reads what others send
 #   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
 #   make sanity    ansible-test sanity
 #   make docs      the documentation as HTML, in docs/build
@@ -35,6 +37,14 @@ bench:
 
 bench-scale: $(venv)/test
 	$(bin)/python -m tests.benchmark.scale $(arguments)
+
+# arguments='--seed 7 --real' and the like go to the first of the two.
+chaos: $(venv)/test
+	$(bin)/python -m tests.benchmark.chaos $(arguments)
+	$(bin)/python -m tests.benchmark.boundaries
+
+fuzz: $(venv)/test
+	$(bin)/python -m tests.benchmark.fuzz $(arguments)
 
 lint: $(venv)/lint
 	$(bin)/ruff check
@@ -75,5 +85,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test coverage bench bench-scale lint sanity docs build clean
+.PHONY: demo test coverage bench bench-scale chaos fuzz lint sanity docs build clean
 .PRECIOUS: $(venv)/%

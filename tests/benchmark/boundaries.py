@@ -4,8 +4,8 @@
 """Break something at each boundary between two frames of a task's life, from the first frame of its session to the last.
 
 What is broken: the client's socket, the agent's socket, the node's program (SIGKILL), the broker (SIGKILL). Each play has a node
-with a session of its own and one command, which leaves a line on the node. The command must have run at most once; the answer must be
-right, and the command have run, or say that the node is unreachable; and it must come in time.
+with a session of its own and one command, which leaves a line on the node. The command must have run at most once; the answer must
+be right, and the command have run, or say that the node is unreachable; and it must come in time.
 """
 
 from __future__ import annotations

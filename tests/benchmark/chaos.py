@@ -4,8 +4,8 @@
 """Have very many tasks done over very bad lines, and hold each against what it should have done: ``make chaos``.
 
 Commands with input and output of random sizes, files there and back, several at once in each node's session; frames are lost,
-doubled and put out of order on both legs, and the sockets of clients and agents cut at random. Every task leaves a line of its own on
-its node. All is from a seed, but for the order in which the machine gets to things.
+doubled and put out of order on both legs, and the sockets of clients and agents cut at random. Every task leaves a line of its own
+on its node. All is from a seed, but for the order in which the machine gets to things.
 """
 
 from __future__ import annotations

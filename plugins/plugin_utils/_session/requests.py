@@ -36,6 +36,8 @@ MEMBERS: dict[str, dict[str, type]] = {
 }
 """What the header of a request has, by operation."""
 
+_LARGEST = {"flags": 255}
+
 
 class MalformedRequest(ValueError):
     """Bytes that no worker of ours sends."""
@@ -74,5 +76,5 @@ def check(header: Header) -> None:
     for name, kind in members.items():
         if type(header.get(name)) is not kind:
             raise MalformedRequest(f"{name} of a request is not of type {kind.__name__}")
-    if not 0 <= header.get("flags", 0) <= 255 or header.get("size", 0) < 0:
-        raise MalformedRequest("a number out of bounds")
+        if kind is int and not 0 <= header[name] <= _LARGEST.get(name, header[name]):
+            raise MalformedRequest(f"{name} of a request is out of bounds")

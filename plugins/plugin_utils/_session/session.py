@@ -353,7 +353,7 @@ class Session:
             self._changed.set()
             self._early.clear()
         elif frame.request == 0:
-            raise NodeUnreachable(str(failure_of(frame)))
+            self._fail(NodeUnreachable(str(failure_of(frame))))
         elif (exchange := self._exchanges.get(frame.request)) is not None and exchange.take(frame):
             del self._exchanges[frame.request]
 

@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.requests import MalformedRequest
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +39,11 @@ def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:
 
 
 def read(described: dict[str, t.Any]) -> tuple[AwsOptions, NodeSettings]:
-    """Return what ``describe`` was given."""
-    settings = described["settings"]
-    return AwsOptions.from_mapping(described["aws"]), NodeSettings(**{**settings, "pythons": tuple(settings["pythons"])})
+    """Return what ``describe`` was given; raise MalformedRequest when it was not."""
+    try:
+        settings = NodeSettings(**{**described["settings"], "pythons": tuple(described["settings"]["pythons"])})
+        aws = AwsOptions.from_mapping(described["aws"])
+        hash(settings)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MalformedRequest(f"a node is not described as it should be: {error!r}") from None
+    return aws, settings

@@ -6,9 +6,9 @@
 Pure. Each message is acknowledged by itself, in the order of arrival, so an acknowledgement also says that what was sent long
 before its message, and is not acknowledged, got lost (as RFC 8985 does for TCP, but by order in place of time: a burst has one
 time). What nothing came after is found out by a clock: the oldest message is sent again, and each acknowledgement then lets a few
-more follow, as a socket that was cut somewhere behind the service may have taken a whole window with it. They follow from the newest
-one on: when nothing was lost and the agent was only busy, it is the older ones that are acknowledged now, and that ends it (RFC
-5682's idea).
+more follow, as a socket that was cut somewhere behind the service may have taken a whole window with it. They follow from the
+newest one on: when nothing was lost and the agent was only busy, it is the older ones that are acknowledged now, and that ends it
+(RFC 5682's idea).
 """
 
 from __future__ import annotations

@@ -1,0 +1,262 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Feed very many malformed frames to every layer that reads what others send, and see that each refuses them cleanly: ``make fuzz``.
+
+Clean is: the layer's own error, or an event that ends the session; no other exception, nothing that takes long, no memory that grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import json
+import resource
+import signal
+import sys
+import time
+import types
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program, request, wire
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, SessionFailure
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, State
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Session
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import Started
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+
+from tests.benchmark.malformed import Malformed
+
+SLOWEST = 5.0
+"""Seconds that one frame may take, on a machine that is busy with other things."""
+
+MOST_MEMORY = 250 * 1024 * 1024
+"""Bytes that the process may grow by: what all layers may hold at once is about half of it."""
+
+_LIFE = 5000
+"""Frames for one session, if it lives so long."""
+
+
+class Hangs(BaseException):
+    """A frame took too long."""
+
+
+class _Service:
+    """A SessionService that is asked to start a session, and does not come to it."""
+
+    ssl_context = None
+
+    def __init__(self) -> None:
+        self.given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def start(self, *_arguments: t.Any) -> Started:
+        await self.given_up
+        raise NodeUnreachable("given up")
+
+
+class _Channel:
+    """What a Session needs of a Channel, over no socket."""
+
+    def __init__(self, protocol: DataChannelProtocol) -> None:
+        self.protocol = protocol
+
+    def send(self, data: bytes) -> None:
+        self.protocol.send_input(data, 0.0)
+
+
+class Controller:
+    """Everything on the controller behind the websocket: protocol, frames, session, exchanges."""
+
+    def __init__(self) -> None:
+        self._service = _Service()
+        settings = NodeSettings("i-0", "test", ("python3",), 60.0, 60.0, 120.0)
+        self.session = Session(t.cast("t.Any", self._service), settings)
+        self.protocol = DataChannelProtocol(filler=b"\n")
+        self.session._channel = t.cast("t.Any", _Channel(self.protocol))
+        self.session._program_sent = True
+        self.protocol.socket_opened(0.0)
+        self._consumers: list[asyncio.Task[None]] = []
+        for kind in (Kind.EXEC, Kind.GET, Kind.PUT):
+            exchange = self.session.exchange()
+            exchange.open(kind, b"{}")
+            self._consumers.append(asyncio.ensure_future(_consume(exchange)))
+        self._now = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended, and how it should."""
+        return self.protocol.state is State.CLOSED or not self.session.usable
+
+    def feed(self, malformed: Malformed) -> None:
+        """Take one frame."""
+        self._now += 0.001
+        self.protocol.receive(malformed.from_service(self.protocol._next_received), self._now)
+        for event in self.protocol.events():
+            self.session._on_event(event)
+        self.protocol.wake(self._now)
+        if malformed.random.random() < 0.1:
+            self.protocol.take_outgoing()
+
+    async def close(self) -> None:
+        """Let it end."""
+        if not self._service.given_up.done():
+            self._service.given_up.set_result(None)
+        await self.session.end()
+        for consumer in self._consumers:
+            consumer.cancel()
+        for result in await asyncio.gather(*self._consumers, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
+
+
+async def _consume(exchange: Exchange) -> None:
+    with contextlib.suppress(SessionFailure):
+        async for _result in exchange.results():
+            pass
+
+
+class _Order(request.Request):
+    """A request that reads its order as a transfer does, and does nothing."""
+
+    def __init__(self, running: program.Program, number: int, order: bytes, _flags: int = 0) -> None:
+        super().__init__(running, number)
+        str(json.loads(order.decode())["path"]).encode("utf-8", "surrogateescape")
+
+
+class Node:
+    """Everything in a node's program before something is done: parcels, frames, recipes, orders."""
+
+    def __init__(self) -> None:
+        self.program = object.__new__(program.Program)
+        self.program.decoder = wire.Decoder()
+        self.program.pieces = wire.Pieces()
+        self.program.requests = {}
+        self.program.newest = 0
+        self.program.outbox = collections.deque(maxlen=10)
+        self.program.outbox_bytes = 0
+        self.over = False
+
+    def feed(self, malformed: Malformed) -> None:
+        """Take some input; the program ends by a ProtocolError and nothing else."""
+        try:
+            self.program.take(malformed.from_controller(self.program.decoder.parcels.expected))
+        except wire.ProtocolError:
+            self.over = True
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Broker:
+    """How a broker reads what workers send."""
+
+    over = False
+
+    def feed(self, malformed: Malformed) -> None:
+        """Take one request."""
+        data = malformed.from_worker()
+        with contextlib.suppress(requests.MalformedRequest):
+            if len(data) >= requests.LENGTHS.size:
+                header_size, _body_size = requests.decode_lengths(data[: requests.LENGTHS.size])
+                requests.check(requests.decode_header(data[requests.LENGTHS.size :][:header_size]))
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+class Target(t.Protocol):
+    """What is fed."""
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+
+    def feed(self, malformed: Malformed) -> None:
+        """Take one frame."""
+
+    async def close(self) -> None:
+        """Let it end; raise what went wrong behind the scenes."""
+
+
+TARGETS: dict[str, tuple[t.Callable[[], Target], float]] = {
+    "controller": (Controller, 0.6),
+    "node": (Node, 0.3),
+    "broker": (Broker, 0.1),
+}
+"""And what part of all frames each gets."""
+
+
+@dataclasses.dataclass
+class Figures:
+    """What came of feeding one of them."""
+
+    frames: int = 0
+    ends: int = 0
+    slowest: float = 0.0
+
+
+async def feed(make: t.Callable[[], Target], count: int, seed: int) -> Figures:
+    """Feed so many frames to one after the other; raise what is not clean."""
+    malformed, figures, life, target = Malformed(seed), Figures(), 0, make()
+    for _frame in range(count):
+        began = time.perf_counter()
+        signal.setitimer(signal.ITIMER_REAL, SLOWEST)
+        target.feed(malformed)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        figures.slowest = max(figures.slowest, time.perf_counter() - began)
+        figures.frames += 1
+        life += 1
+        if target.over or life > _LIFE:
+            await target.close()
+            figures.ends += 1
+            target, life = make(), 0
+        elif life % 20 == 0:
+            await asyncio.sleep(0)
+    await target.close()
+    return figures
+
+
+def _hang(_signal: int, _frame: types.FrameType | None) -> None:
+    raise Hangs(f"one frame takes more than {SLOWEST:g} s")
+
+
+def memory() -> int:
+    """Return the most memory that this process had so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def run(count: int, seed: int) -> dict[str, Figures]:
+    """Feed them all; raise what is not clean."""
+    before = signal.signal(signal.SIGALRM, _hang)
+    try:
+        return {name: asyncio.run(feed(make, int(count * part), seed)) for name, (make, part) in TARGETS.items()}
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def main() -> int:
+    """Run it and print what came of it."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmark.fuzz", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--frames", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=None, help="from the clock if not given")
+    options = parser.parse_args()
+    seed = int(time.time()) if options.seed is None else options.seed
+    print(f"seed {seed}", flush=True)
+    began, before = time.monotonic(), memory()
+    for name, figures in run(options.frames, seed).items():
+        print(
+            f"{name:12} {figures.frames:9} frames, {figures.ends:7} clean ends, the slowest frame {figures.slowest * 1000:.0f} ms"
+        )
+    grown = memory() - before
+    print(f"{grown // 1024 // 1024} MB grown, {time.monotonic() - began:.0f} s")
+    return 1 if grown > MOST_MEMORY else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+# Copyright: Contributors to the fleet.ssm project
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A short run of ``make fuzz``, and that it would notice."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from tests.benchmark import fuzz
+from tests.benchmark.malformed import Malformed
+
+
+@pytest.mark.parametrize("name", list(fuzz.TARGETS))
+def test_malformed_frames_are_refused_cleanly_by_the(name: str) -> None:
+    make, part = fuzz.TARGETS[name]
+    before = fuzz.memory()
+    figures = asyncio.run(fuzz.feed(make, int(5000 * part), seed=20))
+    assert figures.frames == int(5000 * part)
+    assert figures.ends > 0 or name == "broker"
+    assert fuzz.memory() - before < fuzz.MOST_MEMORY
+
+
+def test_the_same_seed_makes_the_same_frames() -> None:
+    first, second = Malformed(5), Malformed(5)
+    assert [first.from_service(1)[4:36] for _frame in range(50)] == [second.from_service(1)[4:36] for _frame in range(50)]
+    assert [first.from_controller(0) for _frame in range(50)] == [second.from_controller(0) for _frame in range(50)]
+
+
+class _Bad(fuzz.Broker):
+    """A target with a mistake of its own."""
+
+    def feed(self, malformed: Malformed) -> None:
+        if malformed.random.random() < 0.01:
+            raise IndexError("not clean")
+
+
+class _Slow(fuzz.Broker):
+    """One that gets stuck."""
+
+    def feed(self, malformed: Malformed) -> None:
+        time.sleep(5)
+
+
+def test_an_error_that_is_not_clean_and_a_frame_that_takes_too_long_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(IndexError, match="not clean"):
+        asyncio.run(fuzz.feed(_Bad, 1000, seed=1))
+    monkeypatch.setattr(fuzz, "SLOWEST", 0.05)
+    monkeypatch.setattr(fuzz, "TARGETS", {"slow": (_Slow, 1.0)})
+    with pytest.raises(fuzz.Hangs):
+        fuzz.run(1, seed=1)
