@@ -1,9 +1,10 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feed very many malformed frames to every layer that reads what others send, and see that each refuses them cleanly: ``make fuzz``.
+"""Feed very many malformed frames to every layer that reads what others send, and see that each refuses them: ``make fuzz``.
 
-Clean is: the layer's own error, or an event that ends the session; no other exception, nothing that takes long, no memory that grows.
+Cleanly, that is: by the layer's own error, or an event that ends the session; by no other exception, taking no long time and no
+memory that grows.
 """
 
 from __future__ import annotations
@@ -250,9 +251,8 @@ def main() -> int:
     print(f"seed {seed}", flush=True)
     began, before = time.monotonic(), memory()
     for name, figures in run(options.frames, seed).items():
-        print(
-            f"{name:12} {figures.frames:9} frames, {figures.ends:7} clean ends, the slowest frame {figures.slowest * 1000:.0f} ms"
-        )
+        slowest = f"the slowest frame {figures.slowest * 1000:.0f} ms"
+        print(f"{name:12} {figures.frames:9} frames, {figures.ends:7} clean ends, {slowest}")
     grown = memory() - before
     print(f"{grown // 1024 // 1024} MB grown, {time.monotonic() - began:.0f} s")
     return 1 if grown > MOST_MEMORY else 0

@@ -100,7 +100,9 @@ class Malformed:
         number = self.random.choice((expected,) * 5 + (expected - 1, expected + 1, expected + 2, *_NUMBERS, -1, -(2**63)))
         payload_type = self.random.choice((wire.OUTPUT,) * 8 + (*range(14), 2**32 - 1))
         if kind == "acknowledge":
-            content = {"AcknowledgedMessageSequenceNumber": self.random.choice((0, 1, 2, 3, *_NUMBERS, True, None, "1", [], 1.5))}
+            content: dict[str, t.Any] = {
+                "AcknowledgedMessageSequenceNumber": self.random.choice((0, 1, 2, 3, *_NUMBERS, True, None, "1", [], 1.5))
+            }
             payload = json.dumps(content).encode()
         elif kind == "channel_closed" and self.random.random() < 0.9:
             payload = b"{"
@@ -188,7 +190,8 @@ class Malformed:
         names = ("node", "command", "flags", "converses", "path", "size", "sha256")
         header: t.Any = {"operation": self.random.choice((*requests.MEMBERS, *values))}
         header |= {name: self.random.choice(values) for name in names if self.random.random() < 0.9}
-        data = requests.encode(self.random.choice((header, header, header, [], 1, "x")), self.random.randbytes(10))
+        contents: tuple[t.Any, ...] = (header, header, header, [], 1, "x")
+        data = requests.encode(self.random.choice(contents), self.random.randbytes(10))
         return self.damaged(data) if self.random.random() < 0.5 else data
 
 
