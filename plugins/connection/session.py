@@ -240,11 +240,11 @@ class Connection(ConnectionBase):
         super().__init__(*args, **kwargs)
         # meta: reset_connection runs in the controller itself, without this.
         self._controller = int(kwargs.get("ansible_playbook_pid") or os.getpid())
-        self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""))
+        self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""), self._on_session)
 
     def _connect(self) -> Connection:
         if not self._connected:
-            display.vvv(f"SESSION TO {self._target}", host=self._name)
+            display.vvv(f"ESTABLISH SSM CONNECTION TO: {self._target}", host=self._name)
             end_with_controller(self._controller)
             self._connected = True
         return self
@@ -252,7 +252,8 @@ class Connection(ConnectionBase):
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command; return its exit code, stdout and stderr, exactly."""
         super().exec_command(cmd, in_data=in_data, sudoable=sudoable)  # type: ignore[safe-super]
-        display.vvv(f"EXEC {to_native(cmd)}", host=self._name)
+        # A task's environment and the text of raw are part of the command.
+        display.vvv(f"SSM: EXEC {'(not shown, no_log)' if self._play_context.no_log else to_native(cmd)}", host=self._name)
         stdin = to_bytes(in_data) if in_data else b""
         become = self.become
         # Ansible leaves become out where the user is that one already.
@@ -310,7 +311,7 @@ class Connection(ConnectionBase):
 
     def transport_test(self, connect_timeout: float) -> None:
         """Fail while the node's agent is not connected, for wait_for_connection; no session is started for that."""
-        display.vvv("IS IT CONNECTED", host=self._name)
+        display.vvv("SSM: IS THE NODE CONNECTED", host=self._name)
         self._translated(lambda: self._client.check_connected(self._node(), float(connect_timeout)))
 
     def reset(self) -> None:
@@ -336,6 +337,16 @@ class Connection(ConnectionBase):
     @property
     def _name(self) -> str:
         return str(self._play_context.remote_addr or self._target)
+
+    def _on_session(self, news: dict[str, t.Any]) -> None:
+        """Tell of a session that has begun, to who wants to know much."""
+        display.vvv(
+            f"SSM: SESSION {news['session']} document {news['document']}, region {news['region']}, access key {news['access_key']},"
+            f" node user {news['user']}, node Python {news['python']}",
+            host=self._name,
+        )
+        phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in news["seconds"].items())
+        display.vvvv(f"SSM: SESSION {news['session']} after {phases}", host=self._name)
 
     def _node(self) -> dict[str, t.Any]:
         """Describe the node to the broker; options are plain values there, whatever Ansible makes of them."""

@@ -25,7 +25,7 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import broker_place, settings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import broker_start, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
@@ -239,12 +239,12 @@ async def _watch(node: ManagedNode, after: int, act: t.Callable[[], None], play:
 @contextlib.contextmanager
 def mortal_brokers() -> collections.abc.Iterator[None]:
     """Have brokers started that can be told when to die."""
-    usual = broker_place._BROKER
-    broker_place._BROKER = mortal_broker.__name__
+    usual = broker_start._BROKER
+    broker_start._BROKER = mortal_broker.__name__
     try:
         yield
     finally:
-        broker_place._BROKER = usual
+        broker_start._BROKER = usual
 
 
 def all_boundaries(frames: dict[Victim, int]) -> list[Boundary]:

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A broker that is killed with the Nth frame it receives; its command line is the broker's.
+"""A broker that is killed with the Nth frame it receives; its ``main`` is the broker's.
 
 N is in the environment, under a name with the controller's process id, so that several can be told apart.
 """
@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import sys
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import broker
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
@@ -22,9 +21,9 @@ def variable(controller: int) -> str:
     return f"FLEET_SSM_TEST_BROKER_OF_{controller}_DIES_AFTER"
 
 
-def main() -> None:
+def main(name: str, controller: str, descriptor: str) -> None:
     """Run the broker as long as it may live; the one that is started after it lives on."""
-    life = int(os.environ.get(variable(int(sys.argv[2])), "0"))
+    life = int(os.environ.get(variable(int(controller)), "0"))
     received = itertools.count(1)
     receive = DataChannelProtocol.receive
 
@@ -34,8 +33,4 @@ def main() -> None:
         receive(self, data, now)
 
     DataChannelProtocol.receive = receive_or_die  # type: ignore[method-assign]
-    broker.main()
-
-
-if __name__ == "__main__":
-    main()
+    broker.main(name, controller, descriptor)

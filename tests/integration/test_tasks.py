@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 
 from tests.integration.running_emulator import Ansible
 
@@ -130,6 +131,19 @@ def test_verbose_output_tells_what_is_done_on_which_node(ansible: Ansible, tmp_p
     (tmp_path / "file").write_text("x", encoding="utf-8")
     run = ansible.playbook(f"- ansible.builtin.copy: {{src: {tmp_path}/file, dest: ~/file}}", ansible.inventory("web-1"), "-vvv")
     node = ansible.emulator.nodes()["web-1"]
-    assert f"<{node}> SESSION TO {node}" in run.output
-    assert f"<{node}> EXEC /bin/sh -c" in run.output
+    assert f"<{node}> ESTABLISH SSM CONNECTION TO: {node}" in run.output
+    assert f"<{node}> SSM: EXEC /bin/sh -c" in run.output
     assert f"<{node}> PUT {tmp_path}/file TO " in run.output
+    told = re.findall(
+        rf"<{node}> SSM: SESSION (demo-\w+) document AWS-StartInteractiveCommand, region us-east-1, access key AKIAEMULATORDEMOKEY0"
+        r" \(env\), node user [\w-]+, node Python \d+\.\d+\.\d+",
+        run.output,
+    )
+    assert len(told) == 1, run.output
+
+
+def test_very_verbose_output_tells_how_long_a_session_took_to_begin(ansible: Ansible) -> None:
+    run = ansible.playbook("- ansible.builtin.ping:\n- ansible.builtin.ping:", ansible.inventory("web-1"), "-vvvv")
+    pattern = r"SSM: SESSION demo-\w+ after StartSession (\S+) s, first word (\S+) s, greeting (\S+) s"
+    (seconds,) = re.findall(pattern, run.output)
+    assert 0 < float(seconds[0]) < float(seconds[1]) <= float(seconds[2])

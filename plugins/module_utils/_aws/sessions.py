@@ -91,6 +91,15 @@ class AwsSession:
         return Credentials(frozen.access_key, frozen.secret_key, frozen.token)
 
     @property
+    def access_key(self) -> str:
+        """Name the access key in use and where it comes from: ``AKIA… (env)``; this is no secret."""
+        with explained("sts", self.region, self._options.endpoint_url):
+            found = self._session.get_credentials()
+            if found is None:
+                raise botocore.exceptions.NoCredentialsError()
+            return f"{found.get_frozen_credentials().access_key} ({found.method})"
+
+    @property
     def ca_bundle(self) -> str | None:
         """Name the file with the certificate authorities to trust; None: the system's."""
         # botocore knows AWS_CA_BUNDLE and the profile's ca_bundle, and requests' variable besides.

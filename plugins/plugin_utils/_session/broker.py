@@ -22,6 +22,7 @@ import typing as t
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken, SessionFailure
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.registry import Registry
 
 _FAREWELL_SECONDS, _FAREWELL_SECONDS_PER_NODE = 4.0, 0.25
@@ -124,14 +125,16 @@ class Worker:
             replies = self._replies()
             await node.ready()
             await self._send({"event": "begun"})
-        await self._pass_on(node.execute(header["command"], body, task=header["task"], flags=header["flags"], more=replies))
+        results = node.execute(header["command"], body, task=header["task"], flags=header["flags"], more=replies)
+        await self._pass_on(node, results)
 
     async def _get(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
-        await self._pass_on(node.get(header["path"], task=header["task"]))
+        await self._pass_on(node, node.get(header["path"], task=header["task"]))
 
-    async def _pass_on(self, results: t.AsyncIterator[t.Any]) -> None:
+    async def _pass_on(self, node: ManagedNode, results: t.AsyncIterator[t.Any]) -> None:
         async for result in results:
+            await self._tell_of_session(node)
             if result.kind in _STREAMS:
                 await self._send({"event": _STREAMS[result.kind]}, result.data)
             elif result.kind is Kind.EXIT:
@@ -149,7 +152,13 @@ class Worker:
             async for _block in blocks:
                 pass
             raise
+        await self._tell_of_session(node)
         await self._send({"event": "done"})
+
+    async def _tell_of_session(self, node: ManagedNode) -> None:
+        news = node.news()
+        if news is not None:
+            await self._send({"event": "session", **news})
 
     async def _blocks(self, size: int) -> t.AsyncIterator[bytes]:
         while size > 0:

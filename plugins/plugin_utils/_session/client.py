@@ -62,10 +62,12 @@ class BrokerClient:
 
     :param controller: process id of ansible-playbook; its end is the broker's end.
     :param task: Ansible's id of the task that it asks for.
+    :param on_session: told of a session that has begun, by the first request to use it (``Session.news``).
     """
 
-    def __init__(self, controller: int, task: str = "") -> None:
+    def __init__(self, controller: int, task: str = "", on_session: t.Callable[[dict[str, t.Any]], None] | None = None) -> None:
         self._task = task
+        self._on_session = on_session
         self._place = BrokerPlace(controller)
         self._socket: socket.socket | None = None
 
@@ -184,7 +186,10 @@ class BrokerClient:
                 ended = answer["event"] in ("exit", "done", "failed")
                 if answer["event"] == "failed":
                     raise BY_NAME.get(answer["failure"], SessionFailure)(answer["text"])
-                if answer["event"] != "alive":
+                if answer["event"] == "session":
+                    if self._on_session is not None:
+                        self._on_session(answer)
+                elif answer["event"] != "alive":
                     yield answer, content
         except (ConnectionError, EOFError, TimeoutError) as error:
             raise NodeUnreachable(

@@ -56,6 +56,10 @@ class ManagedNode:
         """Return what went on in the sessions so far."""
         return self._past if self._session is None else self._past + self._session.figures()
 
+    def news(self) -> dict[str, t.Any] | None:
+        """Tell once of each session that has begun."""
+        return self._session.news() if self._session is not None else None
+
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""
         await self._usable_session().greeted()

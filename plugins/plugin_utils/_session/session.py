@@ -100,6 +100,9 @@ class Session:
         self._round_trips = RoundTrips()
         self._changed = asyncio.Event()
         self._document = ""
+        self._told = False
+        self._begun = asyncio.get_running_loop().time()
+        self._seconds: dict[str, float] = {}
         self._starting: asyncio.Future[Started] | None = None
         self._channel: Channel | None = None
         self._failure: SessionFailure | None = None
@@ -135,6 +138,21 @@ class Session:
         return figures + Figures(
             sessions=1, reconnects=traffic.reconnects, bytes_up=traffic.bytes_up, bytes_down=traffic.bytes_down
         )
+
+    def news(self) -> dict[str, t.Any] | None:
+        """Tell once what a session that has begun is: its id, document, region and access key, node user, and how long it took."""
+        if self._told or self._greeting is None or self._starting is None:
+            return None
+        self._told = True
+        return {
+            "session": self._starting.result().session_id,
+            "document": self._document,
+            "region": self._service.region,
+            "access_key": self._service.access_key,
+            "user": str(self._greeting.get("user")),
+            "python": str(self._greeting.get("python")),
+            "seconds": dict(self._seconds),
+        }
 
     async def greeted(self) -> None:
         """Wait until the program has greeted; raise what the session fails of before."""
@@ -204,6 +222,7 @@ class Session:
         if self._starting is None:
             raise NodeUnreachable("no session was started")
         started = self._starting.result()
+        self._note("StartSession")
         peer = _Peer(self._service, started.session_id, self._settings.target, self._throttling)
         self._channel = Channel(
             started.stream_url,
@@ -219,6 +238,10 @@ class Session:
             # The default document gives a shell: the command is typed, and the program sent when it says that it reads.
             self._say(bootstrap.session_command(self._settings.pythons).encode() + b"\n")
         return self._channel
+
+    def _note(self, phase: str) -> None:
+        """Note when a phase of the session's beginning was over, in seconds since its first."""
+        self._seconds.setdefault(phase, round(asyncio.get_running_loop().time() - self._begun, 3))
 
     def _send_program(self) -> None:
         # The command that was typed, if one was, has come through.
@@ -333,6 +356,7 @@ class Session:
 
     def _on_remark(self, remark: frames.Remark) -> None:
         if remark.name == bootstrap.READY:
+            self._note("first word")
             self._reading.set()
             if not self._program_sent:
                 self._send_program()
@@ -350,6 +374,7 @@ class Session:
         if frame.kind == frames.Kind.HELLO:
             self._greeting = dict(json.loads(frame.body))
             self.greeted_at = asyncio.get_running_loop().time()
+            self._note("greeting")
             self._changed.set()
             self._early.clear()
         elif frame.request == 0:

@@ -72,6 +72,8 @@ class SessionService:
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
         # AWS throttles each operation by itself.
         self._turns: collections.defaultdict[str, Turns] = collections.defaultdict(Turns)
+        self.access_key = ""
+        """The one that calls are made with, and where it comes from; known after the first."""
 
     @property
     def region(self) -> str:
@@ -156,6 +158,7 @@ class SessionService:
             aws = self._aws()
             with sessions.explained("ssm", aws.region, resource=about.get("document", "")):
                 answer: dict[str, t.Any] = getattr(aws.client("ssm"), operation)(**request)
+            self.access_key = aws.access_key
             return answer
         except aws_failures.AwsFailure as error:
             raise _node_failure(error, about, self.region) from error

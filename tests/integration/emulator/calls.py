@@ -18,7 +18,7 @@ from tests.integration.running_emulator import RunningEmulator
 
 NOWHERE = "i-0123456789abcdef0"
 SHELL_SCRIPT = "AWS-RunShellScript"
-FLEET = {"web-1", "web-2", "db-1", "snakeless"}
+FLEET = {"web-1", "web-2", "db-1", "snakeless", "aged"}
 
 
 def pages(client: t.Any, operation: str, **params: t.Any) -> list[dict[str, t.Any]]:

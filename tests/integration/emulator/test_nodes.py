@@ -36,11 +36,11 @@ def test_a_node_of_ec2_is_listed_as_one(ssm: t.Any, emulator: RunningEmulator) -
     ("key", "value", "machines"),
     [
         ("ResourceType", "ManagedInstance", {"db-1"}),
-        ("ResourceType", "EC2Instance", {"web-1", "web-2", "snakeless"}),
+        ("ResourceType", "EC2Instance", {"web-1", "web-2", "snakeless", "aged"}),
         ("SourceTypes", "AWS::SSM::ManagedInstance", {"db-1"}),
         ("PingStatus", "ConnectionLost", set()),
         ("PlatformTypes", "Windows", set()),
-        ("PlatformTypes", "Linux", {"web-1", "web-2", "snakeless", "db-1"}),
+        ("PlatformTypes", "Linux", {"web-1", "web-2", "snakeless", "aged", "db-1"}),
         ("tag:role", "web", {"web-1", "web-2"}),
         ("tag:role", "db", {"db-1"}),
         ("tag-key", "Patch Group", {"web-2"}),

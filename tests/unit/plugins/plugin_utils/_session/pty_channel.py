@@ -106,6 +106,7 @@ class LocalService:
 
     ssl_context = None
     region = "us-east-1"
+    access_key = "AKIAEXAMPLE (env)"
 
     def __init__(self) -> None:
         self.started: list[str | None] = []

@@ -264,7 +264,7 @@ def test_a_service_that_reads_nothing_is_given_up(monkeypatch: pytest.MonkeyPatc
     given_up: list[float] = []
     _ready, failed = _run(Service(behaviour), use, stall_seconds=2.0)
     assert "acknowledged nothing" in str(failed)
-    assert given_up[0] - began < 6.0
+    assert given_up[0] - began < 15.0
 
 
 def test_whoever_waits_for_room_does_not_wait_longer_than_the_channel_lasts() -> None:
