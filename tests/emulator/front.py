@@ -128,6 +128,8 @@ class Front:
             ("GET", "faults"): lambda _body: self._faults.held(),
             ("POST", "faults"): self._order_faults,
             ("GET", "nodes"): lambda _body: self._nodes(),
+            ("GET", "recording"): lambda _body: self._service.recording.content(),
+            ("POST", "recording"): lambda body: self._service.recording.order(bool(json.loads(body)["on"])),
         }.get(page)
         if handler is None:
             return 404, b'{"error": "There is no such page."}'

@@ -120,8 +120,22 @@ class Invocation:
     ended: datetime.datetime | None = None
 
 
+class Recording(t.Protocol):
+    """What sessions carry, when that is ordered; every method may be called from any thread."""
+
+    def order(self, on: bool) -> None:
+        """Begin anew, or stop and forget."""
+
+    def content(self) -> dict[str, dict[str, str]]:
+        """Return what was typed and printed in each session, in base64."""
+
+
 class MessageService(t.Protocol):
     """What the control plane asks of the message service; every method may be called from any thread."""
+
+    @property
+    def recording(self) -> Recording:
+        """What sessions carry, when that is ordered."""
 
     def is_connected(self, instance_id: str) -> bool:
         """Whether the node's agent has its control channel open."""

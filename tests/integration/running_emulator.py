@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import os
@@ -90,6 +91,15 @@ class RunningEmulator:
     def order(self, faults: dict[str, t.Any]) -> None:
         """Have it break something."""
         self._post("faults", faults)
+
+    def record(self, on: bool = True) -> None:
+        """Keep what sessions carry from now on, or no more."""
+        self._post("recording", {"on": on})
+
+    def recorded(self) -> list[dict[str, bytes]]:
+        """Return what was typed and what was printed in each session since it is kept."""
+        sessions: dict[str, dict[str, str]] = self._get("recording")
+        return [{side: base64.b64decode(text) for side, text in session.items()} for session in sessions.values()]
 
     def faults(self) -> dict[str, t.Any]:
         """Return what it still has orders to break."""

@@ -18,6 +18,7 @@ import typing as t
 
 from tests.emulator import wire
 
+from .recording import Recording
 from .socket import Socket
 
 KEPT_AT_MOST = 10_000  # frames for a side that has not come yet
@@ -28,7 +29,8 @@ Role = t.Literal["client", "agent"]
 class Relay:
     """One session's two data channels."""
 
-    def __init__(self, session_id: str, node: str) -> None:
+    def __init__(self, session_id: str, node: str, recording: Recording) -> None:
+        self._recording = recording
         self.session_id = session_id
         self.node = node
         self.client_token = ""
@@ -93,6 +95,7 @@ class Relay:
                 continue
             if wire.is_typed(frame):
                 self.last_input = time.monotonic()
+            self._recording.take(self.session_id, role, frame)
             target = sockets[other]
             if target is not None:
                 await target.send(frame)

@@ -22,6 +22,7 @@ from tests.emulator.statistics import Statistics
 
 from . import jobs, limits
 from .control_channels import ControlChannels, start_message
+from .recording import Recording
 from .relay import Relay
 from .signed_requests import RefusedError, signer_of
 from .socket import Socket
@@ -48,6 +49,7 @@ class Service:
         self._state = state
         self._statistics = statistics
         self._faults = faults
+        self.recording = Recording()
         self._tls = certificates.server_context()
         self.port = port
         self._relays: dict[str, Relay] = {}
@@ -86,7 +88,7 @@ class Service:
 
     def start_session(self, session: Session) -> str:
         """Tell the node's agent to start the session; return the token for the client's data channel."""
-        relay = Relay(session.session_id, session.target)
+        relay = Relay(session.session_id, session.target, self.recording)
         self._relays[session.session_id] = relay
         token = relay.new_client_token()
         self._soon(self._controls.send(session.target, start_message(session)))
