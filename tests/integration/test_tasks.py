@@ -125,6 +125,7 @@ def test_a_task_timeout_ends_the_command_on_the_node(ansible: Ansible) -> None:
         ansible.inventory("web-1"),
     )
     assert run.code == 0, str(run)
+    assert ansible.emulator.calls("ssm:StartSession") == 1
 
 
 def test_verbose_output_tells_what_is_done_on_which_node(ansible: Ansible, tmp_path: pathlib.Path) -> None:
