@@ -52,13 +52,11 @@ class _Service:
     """A SessionService that is asked to start a session, and does not come to it."""
 
     ssl_context = None
-
-    def __init__(self) -> None:
-        self.given_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    region = "eu-west-1"
 
     async def start(self, *_arguments: t.Any) -> Started:
-        await self.given_up
-        raise NodeUnreachable("given up")
+        await asyncio.get_running_loop().create_future()
+        raise NodeUnreachable("never")
 
 
 class _Channel:
@@ -75,9 +73,8 @@ class Controller:
     """Everything on the controller behind the websocket: protocol, frames, session, exchanges."""
 
     def __init__(self) -> None:
-        self._service = _Service()
         settings = NodeSettings("i-0", "test", ("python3",), 60.0, 60.0, 120.0)
-        self.session = Session(t.cast("t.Any", self._service), settings)
+        self.session = Session(t.cast("t.Any", _Service()), settings)
         self.protocol = DataChannelProtocol(filler=b"\n")
         self.session._channel = t.cast("t.Any", _Channel(self.protocol))
         self.session._program_sent = True
@@ -106,8 +103,6 @@ class Controller:
 
     async def close(self) -> None:
         """Let it end."""
-        if not self._service.given_up.done():
-            self._service.given_up.set_result(None)
         await self.session.end()
         for consumer in self._consumers:
             consumer.cancel()

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A broker that is killed with the Nth frame it receives; its ``main`` is the broker's.
+"""A broker that is killed with the Nth frame it receives; it is started as the broker is.
 
 N is in the environment, under a name with the controller's process id, so that several can be told apart.
 """
@@ -21,7 +21,7 @@ def variable(controller: int) -> str:
     return f"FLEET_SSM_TEST_BROKER_OF_{controller}_DIES_AFTER"
 
 
-def main(name: str, controller: str, descriptor: str) -> None:
+def main(path: str, controller: str, descriptor: str) -> None:
     """Run the broker as long as it may live; the one that is started after it lives on."""
     life = int(os.environ.get(variable(int(controller)), "0"))
     received = itertools.count(1)
@@ -33,4 +33,4 @@ def main(name: str, controller: str, descriptor: str) -> None:
         receive(self, data, now)
 
     DataChannelProtocol.receive = receive_or_die  # type: ignore[method-assign]
-    broker.main(name, controller, descriptor)
+    broker.main(path, controller, descriptor)

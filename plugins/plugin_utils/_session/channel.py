@@ -24,6 +24,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
 try:
     from websockets.asyncio.client import ClientConnection, connect
     from websockets.exceptions import ConnectionClosed, InvalidHandshake
+    from websockets.frames import CloseCode
 except ImportError:
     IMPORT_ERROR: str | None = traceback.format_exc()
 else:
@@ -34,6 +35,7 @@ _OPEN_SECONDS = 15
 _PROVEN_SECONDS = 10
 """A token that the service refuses shows as a socket closed at once, so one that lived longer was accepted."""
 
+_LARGEST_MESSAGE = 1024 * 1024
 _OVERDUE_SECONDS = 5.0
 _FRAMES_AT_ONCE = 4
 
@@ -143,6 +145,9 @@ class Channel:
             except (ConnectionClosed, InvalidHandshake, OSError, asyncio.TimeoutError, ServiceUnavailable) as error:
                 if self._closed():
                     return
+                if isinstance(error, ConnectionClosed) and error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                    # Once more it would come again.
+                    raise NodeUnreachable(f"{self._host} sent a message of more than {_LARGEST_MESSAGE} bytes") from error
                 await self._renew_token(error)
 
     async def _renew_token(self, error: Exception) -> None:
@@ -187,7 +192,7 @@ class Channel:
             close_timeout=1,
             ping_interval=_PING_SECONDS,
             ping_timeout=_PING_SECONDS,
-            max_size=1024 * 1024,
+            max_size=_LARGEST_MESSAGE,
         )
 
     async def _serve(self, socket: ClientConnection) -> None:

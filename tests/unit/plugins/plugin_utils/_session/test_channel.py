@@ -281,6 +281,18 @@ def test_whoever_waits_for_room_does_not_wait_longer_than_the_channel_lasts() ->
     _run(Service(behaviour), use)
 
 
+def test_a_message_beyond_all_bounds_ends_the_channel_at_once() -> None:
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        await socket.send(_output(0, b"ready"))
+        await socket.send(_output(1, bytes(2 * 1024 * 1024)))
+        await socket.wait_closed()
+
+    service = Service(behaviour)
+    with pytest.raises(NodeUnreachable, match="sent a message of more than 1048576 bytes"):
+        _run(service)
+    assert service.resumed == 0
+
+
 def test_rubbish_ends_the_channel_with_a_sentence() -> None:
     async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
         for _frame in range(100):
