@@ -270,8 +270,9 @@ class Connection(ConnectionBase):
         from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation, without_preamble
 
         flags = Flags.TERMINAL if self._wants_terminal else _WARM[str(self.get_option("warm_modules"))](True)
-        if become.expect_prompt():
-            escalation = Escalation(become, to_bytes(become.get_option("become_pass")))
+        # What has a terminal may ask there although no password was given, and would wait for it for ever.
+        if become.expect_prompt() or flags & Flags.TERMINAL:
+            escalation = Escalation(become, to_bytes(become.get_option("become_pass")) if become.expect_prompt() else None)
             seconds = float(self.get_option("become_success_timeout"))
             code, out, err = self._translated(
                 lambda: self._client.escalate(self._node(), command, stdin, escalation, seconds=seconds, flags=flags)

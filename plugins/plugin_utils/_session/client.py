@@ -8,6 +8,7 @@ Blocking, as Ansible's workers are. Nothing here touches AWS: a forked worker on
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import os
@@ -75,8 +76,9 @@ class BrokerClient:
         """Run a command; return exit code, stdout and stderr."""
         request = {"operation": "execute", "node": node, "command": command, "flags": flags, "converses": False}
         output = _Output()
-        for header, body in self._ask(request, stdin):
-            output.take(header, body)
+        with contextlib.closing(self._ask(request, stdin)) as answers:
+            for header, body in answers:
+                output.take(header, body)
         return output.answer()
 
     def escalate(
@@ -87,8 +89,11 @@ class BrokerClient:
         :param seconds: how long it may take to become that user, once there is a session.
         """
         request = {"operation": "execute", "node": node, "command": command, "flags": flags, "converses": True}
+        with contextlib.closing(self._ask(request)) as answers:
+            return self._converse(answers, stdin, escalation, seconds)
+
+    def _converse(self, answers: t.Iterator[Message], stdin: bytes, escalation: Escalation, seconds: float) -> Answer:
         output = _Output()
-        answers = self._ask(request)
         deadline = math.inf
         while True:
             if deadline < math.inf and self._is_quiet_until(deadline):
@@ -173,8 +178,8 @@ class BrokerClient:
 
     # -- conversation -------------------------------------------------------------------------------------------------
 
-    def _ask(self, header: requests.Header, body: bytes = b"", more: t.Iterable[bytes] = ()) -> t.Iterator[Message]:
-        """Send a request and yield what is answered, up to its end."""
+    def _ask(self, header: requests.Header, body: bytes = b"", more: t.Iterable[bytes] = ()) -> t.Generator[Message, None, None]:
+        """Send a request and yield what is answered, up to its end; who stops before must close this, which hangs up."""
         ended = False
         try:
             connection = self._connected()
@@ -230,8 +235,9 @@ class BrokerClient:
 
     def _receive(self, node: dict[str, t.Any], path: str, descriptor: int) -> None:
         digest = hashlib.sha256()
-        with open(descriptor, "wb") as file:
-            for header, body in self._ask({"operation": "get", "node": node, "path": path}):
+        asking = self._ask({"operation": "get", "node": node, "path": path})
+        with open(descriptor, "wb") as file, contextlib.closing(asking) as answers:
+            for header, body in answers:
                 if header["event"] == "done":
                     if header.get("sha256") != digest.hexdigest():
                         raise TransferFailed(f"{path} arrived with another SHA-256 than it was sent with")

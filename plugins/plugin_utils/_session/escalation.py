@@ -48,10 +48,10 @@ class Stage(enum.Enum):
 class Escalation:
     """One become command.
 
-    :param password: sent when it is asked for.
+    :param password: sent when it is asked for; None when there is none.
     """
 
-    def __init__(self, become: Become, password: bytes) -> None:
+    def __init__(self, become: Become, password: bytes | None) -> None:
         self.stage = Stage.PROMPT if become.expect_prompt() else Stage.SUCCESS
         self._become = become
         self._password = password
@@ -69,6 +69,8 @@ class Escalation:
         self._complain()
         if not self._anywhere(self._become.check_password_prompt):
             return b""
+        if self._password is None:
+            raise EscalationFailed(f"Missing {self._become.name} password.{self._told()}")
         if self.stage is Stage.SUCCESS:
             raise EscalationFailed(f"{self._become.name} asks for a password again.{self._told()}")
         self._answered = {name: len(output) for name, output in self._output.items()}

@@ -47,6 +47,12 @@ def test_the_password_is_sent_when_it_is_asked_for_and_not_before() -> None:
     escalation.ended()
 
 
+def test_a_question_to_which_there_is_no_answer_fails() -> None:
+    escalation = Escalation(_Sudo(password=False), None)
+    with pytest.raises(EscalationFailed, match="Missing sudo password"):
+        escalation.take("stdout", _PROMPT)
+
+
 def test_a_success_without_a_question_is_one_too() -> None:
     escalation = Escalation(_Sudo(), b"secret")
     escalation.take("stdout", b"BECOME-SUCCESS-xyz\n")
