@@ -104,6 +104,8 @@ class ManagedNode:
         finally:
             if feeding is not None:
                 feeding.cancel()
+                # What it reads from must be free for the next request.
+                await asyncio.wait((feeding,))
             exchange.cancel()
 
     async def put(self, path: str, size: int, sha256: str, blocks: t.AsyncIterator[bytes], *, task: str = "") -> None:
