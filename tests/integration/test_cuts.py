@@ -71,6 +71,16 @@ def test_a_line_cut_for_longer_than_reconnect_timeout_is_unreachable(ansible: An
     assert ansible.emulator.no_session_is_left()
 
 
+def test_throttling_of_resumesession_does_not_count_as_time_of_the_cut(ansible: Ansible) -> None:
+    ansible.emulator.order(
+        {"cut": {"side": "client", "after": 20}, "throttle": {"operation": "ResumeSession", "times": 5}},
+    )
+    run = ansible.playbook("- ansible.builtin.ping:", ansible.inventory("web-1", ansible_ssm_reconnect_timeout="2"))
+    assert run.code == 0, str(run)
+    assert ansible.emulator.calls("ssm:ResumeSession") == 6
+    assert ansible.emulator.calls("ssm:StartSession") == 1
+
+
 def test_a_service_that_is_away_for_a_while_is_waited_for(ansible: Ansible) -> None:
     away = {"operation": "ResumeSession", "code": "InternalServerError", "status": 500, "times": 12}
     ansible.emulator.order({"cut": {"side": "client", "after": 20}, "fail": away})
