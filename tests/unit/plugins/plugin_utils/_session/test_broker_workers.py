@@ -37,6 +37,9 @@ class Node:
     async def ready(self) -> None:
         """Be ready at once."""
 
+    def news(self) -> None:
+        """Have none."""
+
     async def execute(self, _command: str, _stdin: bytes, *, more: t.Any, **_about: t.Any) -> collections.abc.AsyncIterator[Result]:
         try:
             async for result in self.results(more):
