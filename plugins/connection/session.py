@@ -14,7 +14,8 @@ short_description: Run tasks on managed nodes through AWS Systems Manager sessio
 version_added: 0.1.0
 description:
   - Runs tasks on EC2 instances (C(i-)) and hybrid nodes (C(mi-)) that AWS Systems Manager manages.
-  - Needs no SSH, no open port, no S3 bucket and no session-manager-plugin; on the node only the SSM agent and a Python.
+  - Needs no SSH, no open port, no S3 bucket and no session-manager-plugin; on the node only the SSM agent, and what modules need, a
+    Python.
   - One session per node is opened in a run, by a process that lives beside C(ansible-playbook) and ends with it. Modules are sent
     through it in pieces that the node remembers, so a task usually sends its arguments only.
 notes:
@@ -27,6 +28,11 @@ notes:
   - Any become method works, with a password and without.
   - Give M(ansible.builtin.reboot) a O(ansible.builtin.reboot#module:connect_timeout), so that it asks for the boot time over a new
     session each time; a node that is back within 15 seconds may otherwise take two minutes to be noticed.
+  - A node without Python runs what needs none, M(ansible.builtin.raw) and M(ansible.builtin.script) for instance. It needs
+    a POSIX shell with C(stty), C(dd) and one of C(base64), C(openssl), C(perl) and C(od). One request is carried out at a time,
+    the input of a command lies in a file without a name while it runs, what it leaves running in the background is not listened to,
+    and become works without a password only. A Python is looked for again before each request; once there is one, installed by a
+    task of the same play for instance, everything works, in the same session.
   - Windows nodes are not supported yet.
 options:
   instance_id:
@@ -40,7 +46,8 @@ options:
       - name: ansible_ssm_instance_id
   pythons:
     description:
-      - Interpreters to try on the node for the connection's own program, in this order; Python 3.6 or newer.
+      - Interpreters to try on the node for the connection's own program, in this order; Python 3.6 or newer. Where there is none, a
+        shell takes its place, as the notes tell.
       - Modules run with C(ansible_python_interpreter), as always.
     type: list
     elements: str
@@ -225,6 +232,9 @@ _WARM: dict[str, t.Callable[[bool], Flags]] = {
     "never": lambda _become: Flags.NONE,
 }
 
+#: what a shell says of an interpreter that is not there
+_NOT_FOUND = 127
+
 _Result = t.TypeVar("_Result")
 
 
@@ -262,7 +272,10 @@ class Connection(ConnectionBase):
         return self._execute_as_another(become, to_native(cmd), stdin)
 
     def _execute(self, command: str, stdin: bytes, flags: Flags) -> Answer:
-        return self._translated(lambda: self._client.execute(self._node(), command, stdin, flags=flags))
+        answer = self._translated(lambda: self._client.execute(self._node(), command, stdin, flags=flags))
+        if answer[0] == _NOT_FOUND and "python" in command and self._client.lacks_python:
+            display.warning(self._settings().python_advice)
+        return answer
 
     def _execute_as_another(self, become: t.Any, command: str, stdin: bytes) -> Answer:
         """Run a become command: with a terminal where that must be, and answer when it asks for the password."""
@@ -352,16 +365,16 @@ class Connection(ConnectionBase):
     def _node(self) -> dict[str, t.Any]:
         """Describe the node to the broker; options are plain values there, whatever Ansible makes of them."""
         aws = {name: self.get_option(name) for name in aws_options.NAMES}
-        return settings.describe(
-            aws_options.AwsOptions.from_mapping(aws),
-            settings.NodeSettings(
-                target=self._target,
-                reason=str(self.get_option("reason")),
-                pythons=tuple(str(python) for python in self.get_option("pythons")),
-                connection_timeout=float(self.get_option("connection_timeout")),
-                reconnect_timeout=float(self.get_option("reconnect_timeout")),
-                stall_timeout=float(self.get_option("stall_timeout")),
-            ),
+        return settings.describe(aws_options.AwsOptions.from_mapping(aws), self._settings())
+
+    def _settings(self) -> settings.NodeSettings:
+        return settings.NodeSettings(
+            target=self._target,
+            reason=str(self.get_option("reason")),
+            pythons=tuple(str(python) for python in self.get_option("pythons")),
+            connection_timeout=float(self.get_option("connection_timeout")),
+            reconnect_timeout=float(self.get_option("reconnect_timeout")),
+            stall_timeout=float(self.get_option("stall_timeout")),
         )
 
     def _translated(self, work: t.Callable[[], _Result]) -> _Result:

@@ -41,7 +41,7 @@ class NodeSettings:
     platform_name: str = "Debian GNU/Linux"
     platform_version: str = "12"
     agent_version: str = "3.3.0.0"
-    python: bool = True  # False: a machine on which no Python is to be found
+    python: bool = True  # False: a machine on which no Python is to be found until someone runs: packages install
     program_folder: str = ""  # the folder of the real agent's programs; empty: a simulated agent
 
 

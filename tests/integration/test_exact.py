@@ -9,19 +9,15 @@ import collections.abc
 import os
 import pathlib
 import random
-import shlex
-import subprocess
 import typing as t
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import settings
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 from tests.integration.running_emulator import RunningEmulator
+from tests.integration.worker import Node
 
 _MEGABYTE = 1024 * 1024
 
@@ -60,30 +56,6 @@ _BYTES = st.one_of(
 _ANY_BYTES = bytes(random.Random(1).randrange(256) for _byte in range(_MEGABYTE))
 
 _FEW_EXAMPLES = profile(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-class Node:
-    """A node as a worker sees it, and a controller for its broker to live as long as."""
-
-    def __init__(self, emulator: RunningEmulator, machine: str) -> None:
-        self._controller = subprocess.Popen(["sleep", "1000"])
-        self._client = BrokerClient(self._controller.pid)
-        node = settings.NodeSettings(emulator.nodes()[machine], "test", ("python3",), 60, 60, 120)
-        self._described = settings.describe(AwsOptions(), node)
-
-    def run(self, *command: str, stdin: bytes = b"") -> tuple[int, bytes, bytes]:
-        return self._client.execute(self._described, shlex.join(command), stdin)
-
-    def put(self, source: pathlib.Path, path: str) -> None:
-        self._client.put(self._described, str(source), path)
-
-    def get(self, path: str, target: pathlib.Path) -> None:
-        self._client.get(self._described, path, str(target))
-
-    def close(self) -> None:
-        self._client.close()
-        self._controller.kill()
-        self._controller.wait()
 
 
 def _node(emulator: RunningEmulator, machine: str, monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[Node]:

@@ -144,14 +144,6 @@ def test_an_untrusted_certificate_is_told_with_the_option_to_set(ansible: Ansibl
     assert "Set ca_bundle or AWS_CA_BUNDLE" in _said(run)
 
 
-def test_a_node_without_python_says_how_to_go_on(ansible: Ansible) -> None:
-    run = ansible.playbook(_PING, ansible.inventory("snakeless", ansible_ssm_pythons='["python3"]'))
-    assert run.code == 4, str(run)
-    assert "has no Python 3.6 or newer" in _said(run)
-    assert "AWS-RunShellScript" in _said(run)
-    assert ansible.emulator.no_session_is_left()
-
-
 def test_throttling_of_startsession_is_waited_out(ansible: Ansible) -> None:
     ansible.emulator.order({"throttle": {"operation": "StartSession", "times": 3}})
     run = ansible.playbook(_PING, ansible.inventory("web-1", "web-2", "db-1"))

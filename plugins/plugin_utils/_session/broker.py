@@ -138,7 +138,7 @@ class Worker:
             if result.kind in _STREAMS:
                 await self._send({"event": _STREAMS[result.kind]}, result.data)
             elif result.kind is Kind.EXIT:
-                await self._send({"event": "exit", "code": result.code})
+                await self._send({"event": "exit", "code": result.code, "lacks_python": node.lacks_python})
             else:
                 await self._send({**(result.facts or {}), "event": "done"})
 

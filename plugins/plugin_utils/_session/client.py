@@ -45,10 +45,12 @@ class _Output:
     def __init__(self) -> None:
         self._streams: dict[str, list[bytes]] = {"stdout": [], "stderr": []}
         self._code: int | None = None
+        self.lacks_python = False
 
     def take(self, header: requests.Header, body: bytes) -> None:
         if header["event"] == "exit":
             self._code = header["code"]
+            self.lacks_python = header["lacks_python"]
         else:
             self._streams[header["event"]].append(body)
 
@@ -61,6 +63,8 @@ class _Output:
 class BrokerClient:
     """A connection to the broker of one controller run.
 
+    ``lacks_python`` tells of the node that ran the last command.
+
     :param controller: process id of ansible-playbook; its end is the broker's end.
     :param task: Ansible's id of the task that it asks for.
     :param on_session: told of a session that has begun, by the first request to use it (``Session.news``).
@@ -71,6 +75,7 @@ class BrokerClient:
         self._on_session = on_session
         self._place = BrokerPlace(controller)
         self._socket: socket.socket | None = None
+        self.lacks_python = False
 
     def execute(self, node: dict[str, t.Any], command: str, stdin: bytes, *, flags: int = 0) -> Answer:
         """Run a command; return exit code, stdout and stderr."""
@@ -79,6 +84,7 @@ class BrokerClient:
         with contextlib.closing(self._ask(request, stdin)) as answers:
             for header, body in answers:
                 output.take(header, body)
+        self.lacks_python = output.lacks_python
         return output.answer()
 
     def escalate(

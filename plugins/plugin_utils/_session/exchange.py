@@ -17,12 +17,14 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     FileMissing,
     NodeUnreachable,
+    PythonMissing,
     SessionFailure,
     TransferFailed,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import RoundTrips
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import DamagedFrame, Frame, Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger, number
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame
 
 WINDOW = 4 * 1024 * 1024
 """Bytes of recipes the node has not worked off yet."""
@@ -174,8 +176,11 @@ def failure_of(frame: Frame) -> SessionFailure:
     if told["code"] == "PROTOCOL":
         return NodeUnreachable(f"the program on the node stopped, as what it received made no sense: {told['message']}")
     where = f" ({told['path']})" if told.get("path") else ""
-    kind = FileMissing if told["code"] == "ENOENT" else TransferFailed
-    return kind(f"{told['message']}{where}")
+    return _FAILURES.get(told["code"], TransferFailed)(f"{told['message']}{where}")
+
+
+_FAILURES: dict[str, type[SessionFailure]] = {"ENOENT": FileMissing, "LOST": NodeUnreachable, "PYTHON": PythonMissing}
+"""What the code of a FAIL frame means; others are those of a transfer that failed."""
 
 
 _HANDLERS: dict[int, t.Callable[[Exchange, Frame], None]] = {

@@ -41,6 +41,10 @@ class FileMissing(TransferFailed):
     """The file to be moved does not exist."""
 
 
+class PythonMissing(SessionFailure):
+    """The request needs a Python on the node, and there is none."""
+
+
 class EscalationFailed(SessionFailure):
     """The become command did not make us the other user."""
 
@@ -63,6 +67,7 @@ BY_NAME: dict[str, type[SessionFailure]] = {
         ActionDenied,
         TransferFailed,
         FileMissing,
+        PythonMissing,
         BrokerBroken,
     )
 }

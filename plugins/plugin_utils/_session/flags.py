@@ -15,7 +15,7 @@ class Flags(enum.IntFlag):
     """Properties of a frame.
 
     WARM: when the command is an interpreter and its input a module, a fork of a warm interpreter may run it. TERMINAL: the command
-    has a terminal, for become commands that want one.
+    has a terminal, for become commands that want one. CONVERSES: its input comes in reply to its output.
     """
 
     NONE = 0
@@ -23,3 +23,4 @@ class Flags(enum.IntFlag):
     LAST = 2
     WARM = 4
     TERMINAL = 8
+    CONVERSES = 16

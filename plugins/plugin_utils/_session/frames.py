@@ -15,23 +15,21 @@ import dataclasses
 import enum
 import re
 import struct
-import typing as t
 import zlib
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import (
+    MAX_LINE,
+    DamagedFrame,
+    LineReader,
+    Remark,
+    remark_in,
+)
 
 _CONTENT = struct.Struct(">BBI")
 _NUMBER = struct.Struct(">I")
-_REMARK = re.compile(rb"@([a-z]+)\r?$")
-"""At the end of its line: a shell's prompt may stand before it."""
-
 _ECHO = re.compile(rb"[0-9]+:[A-Za-z0-9+/=]*\r?$")
 """Parcels come back until the terminal is raw."""
-
-_NOISE_LINE, _NOISE = 300, 2000
-
-MAX_LINE = 1024 * 1024
-"""Bytes of one frame from a node, before and after decompression; its program sends less than a tenth of it."""
 
 
 class Kind(enum.IntEnum):
@@ -52,13 +50,9 @@ class Kind(enum.IntEnum):
     FAIL = 38
 
 
-class DamagedFrame(ValueError):
-    """Bytes of the node that are no frame although they begin like one."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame; ``request`` 0 is the session itself. ``flags`` are WARM and TERMINAL, for a command."""
+    """One frame; ``request`` 0 is the session itself. ``flags`` are those of a command."""
 
     kind: int
     request: int
@@ -72,13 +66,6 @@ class Frame:
         return f"{name} {self.request} {len(self.body)} B{' last' if self.last else ''}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Remark:
-    """A line of the session's start that is for us but not a frame: ``@name``."""
-
-    name: str
-
-
 def encode(frame: Frame) -> bytes:
     """Return a frame to the node."""
     body, flags = frame.body, frame.flags | (Flags.LAST if frame.last else Flags.NONE)
@@ -90,45 +77,22 @@ def encode(frame: Frame) -> bytes:
     return _NUMBER.pack(len(content)) + content + _NUMBER.pack(zlib.crc32(content))
 
 
-class Decoder:
-    """Find the frames in what a session prints.
+class Decoder(LineReader[Frame]):
+    """Find the frames in what a session prints."""
 
-    Before the first frame anything may stand there (the echo of what was sent, a complaint of the shell); ``noise`` keeps its
-    end, which is what a user wants to read when no frame ever comes.
-    """
-
-    def __init__(self) -> None:
-        self.noise = b""
-        self._buffer = bytearray()
-
-    def feed(self, data: bytes) -> t.Iterator[Frame | Remark]:
-        """Take output and yield what it completes."""
-        searched = len(self._buffer)
-        self._buffer += data
-        while (end := self._buffer.find(b"\n", searched)) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            searched = 0
-            yield from self._line(line)
-        if len(self._buffer) > MAX_LINE:
-            raise DamagedFrame(f"the node sent a line of more than {MAX_LINE} bytes")
-
-    def _line(self, line: bytes) -> t.Iterator[Frame | Remark]:
+    def _read(self, line: bytes) -> Frame | Remark | None:
         # Something else may have written to the terminal just before the frame.
         start = line.rfind(b"<")
         if start >= 0 and (frame := _frame(line[start + 1 :])) is not None:
-            yield frame
-        elif (remark := _REMARK.search(line)) is not None:
-            yield Remark(remark.group(1).decode("ascii"))
-        elif start == 0:
+            return frame
+        if (remark := remark_in(line)) is not None:
+            return remark
+        if start == 0:
             raise DamagedFrame("a frame of the node arrived damaged")
-        elif _ECHO.match(line) is None:
+        if _ECHO.match(line) is None:
             # Something may be printed right behind an echo.
-            self.remember(line[-_NOISE_LINE:] + b"\n")
-
-    def remember(self, noise: bytes) -> None:
-        """Keep the end of what is no frame."""
-        self.noise = (self.noise + noise)[-_NOISE:]
+            self._remember_line(line)
+        return None
 
 
 def _frame(text: bytes) -> Frame | None:

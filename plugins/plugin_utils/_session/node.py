@@ -22,6 +22,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     SessionFailure,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, TaskTimes
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Session
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
@@ -60,6 +61,11 @@ class ManagedNode:
         """Tell once of each session that has begun."""
         return self._session.news() if self._session is not None else None
 
+    @property
+    def lacks_python(self) -> bool:
+        """Whether its session goes without a Python."""
+        return self._session is not None and self._session.lacks_python
+
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""
         await self._usable_session().greeted()
@@ -93,6 +99,7 @@ class ManagedNode:
         if len(stdin) > cutting.LARGEST_MODULE:
             first, rest = stdin[:_BLOCK], stdin[_BLOCK:]
         alone = not rest and more is None
+        flags |= Flags.NONE if more is None else Flags.CONVERSES
         exchange.open(Kind.EXEC, order, cutting.cut(first), last=alone, flags=flags)
         if not rest:
             exchange.ask()

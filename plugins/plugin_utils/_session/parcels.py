@@ -39,10 +39,10 @@ def armoured_count(data: bytes) -> int:
 
 
 class ParcelWriter:
-    """One session's stream to its node."""
+    """One session's stream to its node. ``next`` is the number of the parcel that comes next."""
 
     def __init__(self) -> None:
-        self._next = 0
+        self.next = 0
 
     def write(self, data: bytes, *, armoured: bool) -> list[bytes]:
         """Return the parcels that carry these bytes; each is to be a message of its own."""
@@ -57,6 +57,6 @@ class ParcelWriter:
         return _BINARY_HEADER.pack(self._take_number(), len(content)) + content
 
     def _take_number(self) -> int:
-        number = self._next
-        self._next += 1
+        number = self.next
+        self.next += 1
         return number

@@ -70,6 +70,11 @@ class PieceLedger:
         self._forget_oldest(out)
         return b"".join(out)
 
+    def forget(self) -> None:
+        """Know nothing, as a program that has just begun."""
+        self._known.clear()
+        self._held = 0
+
     def _write(self, pieces: t.Iterable[bytes], out: list[bytes]) -> None:
         literal: list[bytes] = []
         for piece in pieces:

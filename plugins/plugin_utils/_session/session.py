@@ -12,11 +12,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import struct
 import traceback
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import absence, bootstrap, diagnosis, frames, parcels
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
+    absence,
+    bootstrap,
+    cutting,
+    diagnosis,
+    frames,
+    parcels,
+    posix_lines,
+)
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
@@ -29,6 +38,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.parcels import ParcelWriter
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_conversation import Conversation
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
     Closed,
     DataChannelProtocol,
@@ -45,6 +55,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service
     Started,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame, Remark
 
 _CHANNEL_AHEAD = 2 * 1024 * 1024
 """Bytes given to the channel before the node has acknowledged them."""
@@ -52,7 +63,7 @@ _CHANNEL_AHEAD = 2 * 1024 * 1024
 _INSIST_SECONDS = 3.0
 """A program that did not get lost greets in the same breath in which its first stage begins to read."""
 
-_MALFORMED = (frames.DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
+_MALFORMED = (DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 
 
 class _Peer:
@@ -85,19 +96,21 @@ class Session:
     def __init__(self, service: SessionService, settings: NodeSettings) -> None:
         self._service = service
         self._settings = settings
-        self._decoder = frames.Decoder()
+        self._decoder: frames.Decoder | posix_lines.Decoder = frames.Decoder()
         self._parcels = ParcelWriter()
         self._early: list[bytes] = []
+        self._unheard: list[frames.Frame] = []
+        self._posix: Conversation | None = None
         self._reading = asyncio.Event()
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
-        self._waiting: list[frames.Frame] = []
         self._program_sent = False
         self._greeting: dict[str, t.Any] | None = None
         self.greeted_at: float | None = None
         self._throttling = Throttling()
         self._round_trips = RoundTrips()
+        self._greeting_due: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._document = ""
         self._told = False
@@ -112,6 +125,11 @@ class Session:
     def usable(self) -> bool:
         """Whether new requests may be given to it."""
         return self._failure is None
+
+    @property
+    def lacks_python(self) -> bool:
+        """Whether the node has been found to have no Python; it is looked for again before each request."""
+        return self._posix is not None
 
     def exchange(self) -> Exchange:
         """Begin a request."""
@@ -178,13 +196,13 @@ class Session:
     async def _run(self) -> None:
         try:
             await self._start()
-            greeted = asyncio.get_running_loop().call_later(self._settings.connection_timeout, self._check_greeting)
+            self._expect_greeting()
             channel = self._open_channel()
             beside = [asyncio.ensure_future(self._insist(channel)), asyncio.ensure_future(self._watch(channel))]
             try:
                 await channel.run()
             finally:
-                greeted.cancel()
+                self._expect_greeting(over=True)
                 for task in beside:
                     task.cancel()
             self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
@@ -248,9 +266,31 @@ class Session:
         self._early.clear()
         self._pass_on(bootstrap.program())
         self._program_sent = True
-        waiting, self._waiting = self._waiting, []
-        for frame in waiting:
-            self._send(frame)
+        for frame in self._unheard:
+            self._pass_on(frames.encode(frame))
+
+    def _go_on_without_python(self) -> None:
+        """Have the shell read the program that needs none, and give it what was sent to the other one."""
+        self._note("first word")
+        mark = secrets.token_hex(16).encode()
+        self._read_by(posix_lines.Decoder())
+        self._posix = Conversation(self._say, self._on_frame, mark, self._settings.python_advice)
+        for line in bootstrap.posix_program(self._settings.pythons, mark, self._parcels.next):
+            self._say(line)
+        for frame in self._unheard:
+            self._posix.take(frame)
+
+    def _go_on_with_python(self, posix: Conversation) -> None:
+        """Send the program to the Python that the node has by now, with the requests that the shell has not begun."""
+        self._read_by(frames.Decoder())
+        self._posix = self._greeting = None
+        self._expect_greeting()
+        self._send_program()
+        # The pieces it is to remember are those that are sent from now on.
+        self._ledger.forget()
+        for job in posix.hand_over():
+            content = cutting.cut(job.content)
+            self._exchanges[job.request].open(frames.Kind(job.kind), job.order, content, last=job.ended, flags=job.flags)
 
     async def _clean_up(self) -> None:
         """Terminate what was started."""
@@ -264,6 +304,18 @@ class Session:
         # It may be gone already.
         with contextlib.suppress(SessionFailure):
             await self._service.terminate(started.session_id, self._settings.target, self._throttling)
+
+    def _read_by(self, decoder: frames.Decoder | posix_lines.Decoder) -> None:
+        decoder.take_over(self._decoder)
+        self._decoder = decoder
+
+    def _expect_greeting(self, *, over: bool = False) -> None:
+        """Give the program time to greet."""
+        if self._greeting_due is not None:
+            self._greeting_due.cancel()
+        if not over:
+            loop = asyncio.get_running_loop()
+            self._greeting_due = loop.call_later(self._settings.connection_timeout, self._check_greeting)
 
     def _check_greeting(self) -> None:
         if self._greeting is None:
@@ -296,10 +348,13 @@ class Session:
     def _send(self, frame: frames.Frame) -> None:
         if self._failure is not None:
             return
-        if self._channel is None or not self._program_sent:
-            self._waiting.append(frame)
+        if self._posix is not None:
+            self._posix.take(frame)
             return
-        self._pass_on(frames.encode(frame))
+        if self._greeting is None:
+            self._unheard.append(frame)
+        if self._channel is not None and self._program_sent:
+            self._pass_on(frames.encode(frame))
 
     def _pass_on(self, data: bytes) -> None:
         for parcel in self._parcels.write(data, armoured=self._greeting is None):
@@ -344,31 +399,36 @@ class Session:
             self._decoder.remember(event.data)
             return
         try:
-            for found in self._decoder.feed(event.data):
-                if isinstance(found, frames.Remark):
-                    self._on_remark(found)
-                else:
-                    self._on_frame(found)
+            decoder, data = None, event.data
+            while decoder is not self._decoder:
+                # What is found may change who reads on.
+                decoder = self._decoder
+                for found in decoder.feed(data):
+                    self._on_found(found)
+                data = b""
         except _MALFORMED as error:
             self._fail(
                 NodeUnreachable(f"{self._settings.target} sent what its program never sends ({error}); the session was given up")
             )
 
-    def _on_remark(self, remark: frames.Remark) -> None:
-        if remark.name == bootstrap.READY:
+    def _on_found(self, found: frames.Frame | posix_lines.Line | Remark) -> None:
+        if isinstance(found, Remark):
+            self._on_remark(found)
+        elif isinstance(found, frames.Frame):
+            self._on_frame(found)
+        elif self._posix is not None:
+            self._posix.hear(found)
+
+    def _on_remark(self, remark: Remark) -> None:
+        if remark.name == bootstrap.PYTHON_MISSING and self._greeting is None and self._posix is None:
+            self._go_on_without_python()
+        elif remark.name == bootstrap.READY and self._posix is not None:
+            self._go_on_with_python(self._posix)
+        elif remark.name == bootstrap.READY:
             self._note("first word")
             self._reading.set()
             if not self._program_sent:
                 self._send_program()
-        elif remark.name == bootstrap.PYTHON_MISSING and self._greeting is None:
-            self._fail(
-                NodeUnreachable(
-                    f"{self._settings.target} has no Python 3.6 or newer (looked for {', '.join(self._settings.pythons)}). Name the"
-                    " one it has in ansible_ssm_pythons, or install one, for instance with Run Command: aws ssm send-command"
-                    f" --instance-ids {self._settings.target} --document-name AWS-RunShellScript"
-                    " --parameters commands='apt-get install -y python3'"
-                )
-            )
 
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
@@ -377,6 +437,7 @@ class Session:
             self._note("greeting")
             self._changed.set()
             self._early.clear()
+            self._unheard.clear()
         elif frame.request == 0:
             self._fail(NodeUnreachable(str(failure_of(frame))))
         elif (exchange := self._exchanges.get(frame.request)) is not None and exchange.take(frame):

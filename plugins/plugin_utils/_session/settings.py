@@ -32,6 +32,16 @@ class NodeSettings:
     reconnect_timeout: float = dataclasses.field(compare=False)
     stall_timeout: float = dataclasses.field(compare=False)
 
+    @property
+    def python_advice(self) -> str:
+        """What to tell whoever needs a Python on the node when it has none."""
+        return (
+            f"{self.target} has no Python 3.6 or newer (looked for {', '.join(self.pythons)}), so only raw, script and other plain"
+            " commands work. Name the one it has in ansible_ssm_pythons, or install one, for instance by a task with become,"
+            " 'ansible.builtin.raw: apt-get install -y python3', or with Run Command: aws ssm send-command --instance-ids"
+            f" {self.target} --document-name AWS-RunShellScript --parameters commands='apt-get install -y python3'"
+        )
+
 
 def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:
     """Return both as JSON can hold them."""

@@ -75,6 +75,14 @@ _REBOOT = f"""#!/bin/sh
 kill -{_REBOOT_AT_ONCE:d} 1
 """
 
+_PACKAGES = r"""#!/bin/sh
+# A stand-in for a package manager: packages install, packages remove.
+case $1 in
+    install) mv PACKED/python* INSTALLED/ ;;
+    remove) mv INSTALLED/python* PACKED/ ;;
+esac
+"""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -116,8 +124,10 @@ def furnish(python: bool) -> Machine:
     home.mkdir(parents=True, exist_ok=True)
     os.chown(home, _USER_ID, _USER_ID)
     if not python:
-        for program in [*pathlib.Path("/usr/bin").glob("python*"), *pathlib.Path("/usr/local/bin").glob("python*")]:
+        for program in pathlib.Path("/usr/local/bin").glob("python*"):
             program.unlink()
+        _offer_python(pathlib.Path("/usr/local/bin"), pathlib.Path("/var/cache/packages"), pathlib.Path("/usr/bin"))
+        subprocess.run(["/usr/local/bin/packages", "remove"], check=True)
     return Machine(_USER_ID, _USER_ID, home, pathlib.Path("/root"), pathlib.Path("/usr/bin"), _PATH)
 
 
@@ -131,7 +141,10 @@ def stay(folder: pathlib.Path, python: bool) -> Machine:
     _write_program(programs / "sudo", _SUDO + _SUDO_AS_ONESELF)
     path = f"{programs}:{_PATH}:{pathlib.Path(sys.base_prefix, 'bin')}"
     if not python:
-        _link_all_but_python(programs)
+        packed = folder / "packages"
+        packed.mkdir(exist_ok=True)
+        _link_all(programs, packed)
+        _offer_python(programs, packed, programs)
         path = str(programs)
     user = pwd.getpwuid(os.getuid())
     return Machine(user.pw_uid, user.pw_gid, home, home, pathlib.Path("/usr/bin"), path)
@@ -200,11 +213,12 @@ def _allow_sudo() -> None:
     pathlib.Path("/etc/pam.d/su").write_text(rules, encoding="utf-8")
 
 
-def _link_all_but_python(programs: pathlib.Path) -> None:
+def _link_all(programs: pathlib.Path, pythons: pathlib.Path) -> None:
+    """Link all programs there are, those of Python in a folder of their own."""
     for folder in _PATH.split(":"):
         for program in sorted(pathlib.Path(folder).glob("*")):
-            link = programs / program.name
-            if not program.name.startswith("python") and not link.exists() and not link.is_symlink():
+            link = (pythons if program.name.startswith("python") else programs) / program.name
+            if not link.exists() and not link.is_symlink():
                 link.symlink_to(program)
 
 
@@ -214,6 +228,12 @@ def _add_line(name: str, line: str) -> None:
     text = path.read_text(encoding="utf-8")
     if line not in text.splitlines():
         path.write_text(f"{text}{line}\n", encoding="utf-8")
+
+
+def _offer_python(programs: pathlib.Path, packed: pathlib.Path, installed: pathlib.Path) -> None:
+    """Put in a stand-in for a package manager that has nothing but Python."""
+    packed.mkdir(parents=True, exist_ok=True)
+    _write_program(programs / "packages", _PACKAGES.replace("PACKED", str(packed)).replace("INSTALLED", str(installed)))
 
 
 def _write_program(path: pathlib.Path, text: str) -> None:

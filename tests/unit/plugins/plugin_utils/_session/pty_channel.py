@@ -25,6 +25,9 @@ class PtyChannel:
     deaf_for = 0
     """How many of the first messages are lost, as an agent that is not ready loses them."""
 
+    shell = "/bin/sh"
+    environment: t.ClassVar[dict[str, str]] = dict(os.environ)
+
     def __init__(
         self,
         url: str,
@@ -61,7 +64,7 @@ class PtyChannel:
     async def run(self) -> None:
         pid, terminal = pty.fork()
         if pid == 0:
-            os.execv("/bin/sh", ["sh", "-c", self._command])
+            os.execve(self.shell, ["sh", "-c", self._command], self.environment)
         os.set_blocking(terminal, False)
         try:
             await asyncio.gather(self._read(terminal), self._write(terminal))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import zlib
 
@@ -74,3 +75,24 @@ def test_the_echo_of_a_typed_command_does_not_look_like_an_answer() -> None:
 
 def test_a_session_that_ends_while_the_program_goes_up_leaves_nothing_running() -> None:
     assert _run(bootstrap.session_command(("python3",)), _parcels()[0]) == b"@ready\n"
+
+
+_MARK = b"0123456789abcdef0123456789abcdef"
+
+
+def test_without_python_a_shell_reads_the_other_program_which_greets() -> None:
+    lines = bootstrap.posix_program(("no-such-python",), _MARK, 0)
+    output = _run(bootstrap.session_command(("no-such-python",)), b"".join(lines))
+    assert re.match(rb"@nopython\n>h 0 [0-9]+ [a-z0-9]+ [a-z0-9]+ [0-9]+ [^ ]+\n$", output)
+
+
+def test_that_program_is_read_from_among_what_was_sent_to_the_first_one_and_when_each_line_arrives_twice() -> None:
+    command = bootstrap.session_command(("no-such-python",))
+    lines = bootstrap.posix_program(("no-such-python",), _MARK, 0)
+    sent = [command.encode() + b"\n", *_parcels(), *_parcels(), *(line * 2 for line in lines)]
+    assert b"\n>h 0 " in _run(command, b"".join(sent))
+
+
+def test_a_session_that_ends_while_that_program_goes_up_leaves_nothing_running() -> None:
+    lines = bootstrap.posix_program(("no-such-python",), _MARK, 0)
+    assert _run(bootstrap.session_command(("no-such-python",)), b"".join(lines[:-1])) == b"@nopython\n"

@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames, parcels
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames, parcels, terminal_output
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +75,7 @@ def test_a_frame_is_found_behind_what_else_stands_on_its_line() -> None:
 
 @pytest.mark.parametrize("line", [b"@ready\n", b"@ready\r\n", b"sh-5.2$ @ready\r\n"])
 def test_a_remark_is_found_behind_a_prompt(line: bytes) -> None:
-    assert list(frames.Decoder().feed(line)) == [frames.Remark("ready")]
+    assert list(frames.Decoder().feed(line)) == [terminal_output.Remark("ready")]
 
 
 def test_noise_keeps_the_end_of_what_is_no_frame() -> None:
@@ -88,36 +88,36 @@ def test_noise_keeps_the_end_of_what_is_no_frame() -> None:
 
 @pytest.mark.parametrize("line", [b"<no base64 at all!\n", b"<" + base64.b64encode(b"abc") + b"\n"])
 def test_a_damaged_frame_is_an_error(line: bytes) -> None:
-    with pytest.raises(frames.DamagedFrame, match="arrived damaged"):
+    with pytest.raises(terminal_output.DamagedFrame, match="arrived damaged"):
         list(frames.Decoder().feed(line))
 
 
 def test_a_frame_with_one_wrong_character_is_an_error() -> None:
     line = bytearray(wire.armour(wire.EXIT, 3, b"\0\0\0\0"))
     line[5] ^= 1
-    with pytest.raises(frames.DamagedFrame, match="arrived damaged"):
+    with pytest.raises(terminal_output.DamagedFrame, match="arrived damaged"):
         list(frames.Decoder().feed(bytes(line)))
 
 
 def test_what_cannot_be_decompressed_is_an_error() -> None:
-    with pytest.raises(frames.DamagedFrame, match="cannot be decompressed"):
+    with pytest.raises(terminal_output.DamagedFrame, match="cannot be decompressed"):
         list(frames.Decoder().feed(_line(33, 1, 1, b"not compressed")))
 
 
 def test_a_bomb_is_an_error() -> None:
-    with pytest.raises(frames.DamagedFrame, match="larger than its program would send"):
-        list(frames.Decoder().feed(_line(33, 1, 1, zlib.compress(bytes(frames.MAX_LINE + 1)))))
+    with pytest.raises(terminal_output.DamagedFrame, match="larger than its program would send"):
+        list(frames.Decoder().feed(_line(33, 1, 1, zlib.compress(bytes(terminal_output.MAX_LINE + 1)))))
 
 
 def test_a_line_without_end_is_an_error() -> None:
     decoder = frames.Decoder()
-    with pytest.raises(frames.DamagedFrame, match="a line of more than"):
-        list(decoder.feed(b"x" * (frames.MAX_LINE + 1)))
+    with pytest.raises(terminal_output.DamagedFrame, match="a line of more than"):
+        list(decoder.feed(b"x" * (terminal_output.MAX_LINE + 1)))
 
 
 @given(st.binary(max_size=500))
 def test_any_bytes_of_a_node_are_frames_or_noise_or_an_error(data: bytes) -> None:
-    with contextlib.suppress(frames.DamagedFrame):
+    with contextlib.suppress(terminal_output.DamagedFrame):
         list(frames.Decoder().feed(data))
 
 

@@ -72,6 +72,13 @@ def test_the_piece_used_last_is_forgotten_last() -> None:
     assert sorted(remembered.known.values()) == [b"a" * 200, b"c" * 200]
 
 
+def test_after_the_program_has_changed_pieces_are_sent_again() -> None:
+    ledger = pieces.PieceLedger()
+    ledger.recipe([Segment((b"x" * 200,))])
+    ledger.forget()
+    assert wire.expand(ledger.recipe([Segment((b"x" * 200,))]), wire.Pieces()) == b"x" * 200
+
+
 @pytest.mark.parametrize(
     "recipe",
     [

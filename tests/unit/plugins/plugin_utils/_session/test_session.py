@@ -156,12 +156,25 @@ def test_when_both_are_denied_both_are_told() -> None:
         _finish(node, _run(node, "echo here"))
 
 
-def test_a_node_without_python_is_told_with_what_was_looked_for() -> None:
+def test_a_node_without_python_runs_commands_all_the_same() -> None:
     node = _node(LocalService(), "no-such-python", "/nowhere/python3")
-    with pytest.raises(
-        failures.NodeUnreachable, match=r"has no Python 3\.6 or newer \(looked for no-such-python, /nowhere/python3\)"
-    ):
-        _finish(node, _run(node, "echo here"))
+    assert _finish(node, _run(node, "cat; exit 3", b"input")) == (3, b"input", b"")
+    assert node.lacks_python
+
+
+def test_a_python_that_takes_over_and_does_not_greet_is_given_up(tmp_path: pathlib.Path) -> None:
+    interpreter = tmp_path / "python"
+    node = _node(LocalService(), str(interpreter), timeout=2.0)
+
+    async def install() -> None:
+        await _run(node, "true")
+        script = "#!/bin/sh\n[ -t 1 ] && echo @ready && echo account expired && sleep 20\nexit 0\n"
+        interpreter.write_text(script, encoding="utf-8")
+        interpreter.chmod(0o755)
+        await _run(node, "true")
+
+    with pytest.raises(failures.NodeUnreachable, match=r"did not answer within 2 s .*The session printed: .*account expired"):
+        _finish(node, install())
 
 
 def test_a_node_that_says_something_else_is_quoted(tmp_path: pathlib.Path) -> None:
