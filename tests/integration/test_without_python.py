@@ -135,14 +135,10 @@ def real(real_agents: RunningEmulator, monkeypatch: pytest.MonkeyPatch) -> colle
     yield from _node(real_agents, "real-1", monkeypatch)
 
 
-def _is_exact(node: Node, content: bytes, folder: pathlib.Path) -> None:
-    words = [random.Random(number).randbytes(500).hex() for number in range(1000)]
-    assert node.run("sh", "-c", "cat; printf 'e\\r\\0' >&2; exit 9", stdin=content[:_MEGABYTE]) == (
-        9,
-        content[:_MEGABYTE],
-        b"e\r\0",
-    )
-    assert node.run("printf", "%s", *words) == (0, "".join(words).encode(), b"")
+def _is_exact(node: Node, size: int, content: bytes, folder: pathlib.Path) -> None:
+    data, word = content[:size], content[: size // 2].hex()
+    assert node.run("sh", "-c", "cat; printf 'e\\r\\0' >&2; exit 9", stdin=data) == (9, data, b"e\r\0")
+    assert node.run("printf", "%s", word) == (0, word.encode(), b"")
     assert node.lacks_python
     (folder / "there").write_bytes(content)
     node.put(folder / "there", "/tmp/exact without python.bin")
@@ -150,12 +146,12 @@ def _is_exact(node: Node, content: bytes, folder: pathlib.Path) -> None:
     assert (folder / "back").read_bytes() == content
 
 
-def test_a_megabyte_of_any_bytes_goes_each_way_exactly(simulated: Node, tmp_path: pathlib.Path) -> None:
-    _is_exact(simulated, _ANY_BYTES, tmp_path)
+def test_any_bytes_go_each_way_exactly(simulated: Node, tmp_path: pathlib.Path) -> None:
+    _is_exact(simulated, 200_000, _ANY_BYTES[:200_000], tmp_path)
 
 
-def test_five_megabytes_of_any_bytes_go_each_way_exactly_with_a_real_agent(real: Node, tmp_path: pathlib.Path) -> None:
-    _is_exact(real, _ANY_BYTES * 5, tmp_path)
+def test_a_megabyte_in_commands_and_five_in_files_go_each_way_exactly_with_a_real_agent(real: Node, tmp_path: pathlib.Path) -> None:
+    _is_exact(real, _MEGABYTE, _ANY_BYTES * 5, tmp_path)
 
 
 def _is_exact_across_cuts(node: Node, emulator: RunningEmulator, machine: str) -> None:

@@ -206,9 +206,11 @@ run_streamed() {
     say z
 }
 
+# plain: put the bytes in $text for which escapes stand.
 plain() {
-    text=$(printf '%b.' "$text")
-    text=${text%.}
+    case $text in
+        *\\*) text=$(printf '%b.' "$text"); text=${text%.} ;;
+    esac
 }
 
 do_run() {
