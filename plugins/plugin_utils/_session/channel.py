@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import random
 import ssl
 import sys
@@ -109,6 +110,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
+        self._alarm = math.inf
 
     def send(self, data: bytes) -> None:
         """Pass input on; never waits. A writer of much looks at ``room`` first."""
@@ -228,11 +230,18 @@ class Channel:
             self._prove()
             self.protocol.receive(frame, self._loop.time())
             self._tell()
-            self._wake.set()
+            self._wake_writer()
             if self._closed():
                 return
         # A normal close without channel_closed: the service has no reason to, so it is a cut like any other.
         raise ConnectionResetError("the service closed the socket")
+
+    def _wake_writer(self) -> None:
+        """Let the writer run if there is anything for it to do: most of what comes when much is sent are acknowledgements."""
+        self._drained.set()
+        deadline = self.protocol.deadline()
+        if self.protocol.outgoing or (deadline is not None and deadline < self._alarm):
+            self._wake.set()
 
     def _tell(self) -> None:
         for event in self.protocol.events():
@@ -268,9 +277,11 @@ class Channel:
         """Wait for something to send, or for the moment when something is due."""
         if self._wake.is_set():
             return
+        self._alarm = math.inf if deadline is None else deadline
         alarm = None if deadline is None else self._loop.call_at(deadline, self._wake.set)
         try:
             await self._wake.wait()
         finally:
+            self._alarm = math.inf
             if alarm is not None:
                 alarm.cancel()

@@ -160,6 +160,11 @@ class DataChannelProtocol:
         while self._events:
             yield self._events.popleft()
 
+    @property
+    def outgoing(self) -> bool:
+        """Whether there are frames to be sent now."""
+        return bool(self._outgoing)
+
     def take_outgoing(self) -> list[bytes]:
         """Return the binary frames to be sent now, in order."""
         outgoing, self._outgoing = self._outgoing, []

@@ -9,7 +9,6 @@ botocore blocks, so each call runs in a thread, once it has its turn (``turns.py
 from __future__ import annotations
 
 import asyncio
-import collections
 import concurrent.futures
 import dataclasses
 import functools
@@ -70,8 +69,7 @@ class SessionService:
         self._session: sessions.AwsSession | None = None
         self._ssl_context: ssl.SSLContext | None = None
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
-        # AWS throttles each operation by itself.
-        self._turns: collections.defaultdict[str, Turns] = collections.defaultdict(Turns)
+        self._turns: dict[str, Turns] = {}
         self.access_key = ""
         """The one that calls are made with, and where it comes from; known after the first."""
 
@@ -92,14 +90,14 @@ class SessionService:
             request |= {"DocumentName": document, "Parameters": parameters}
         about = {"target": target, "document": document or DEFAULT_DOCUMENT}
         work = functools.partial(self._in_thread, "start_session", request, **about)
-        answer = await self._turns["start_session"].call(lambda: to_its_end(work()), throttling)
+        answer = await self._turns_of("StartSession").call(lambda: to_its_end(work()), throttling)
         return Started(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"])
 
     async def resume(self, session_id: str, target: str, throttling: Throttling, seconds: float) -> str:
         """Return a fresh token for a session whose socket was cut; TimeoutError when one call takes longer than so many seconds."""
         work = functools.partial(self._in_thread, "resume_session", {"SessionId": session_id}, target=target)
         # What the waiting for a turn takes is not the call's time.
-        answer = await self._turns["resume_session"].call(lambda: asyncio.wait_for(work(), seconds), throttling)
+        answer = await self._turns_of("ResumeSession").call(lambda: asyncio.wait_for(work(), seconds), throttling)
         token = answer.get("TokenValue")
         if not token:
             raise NodeUnreachable(f"the session {session_id} to {target} has ended while its socket was cut")
@@ -108,13 +106,13 @@ class SessionService:
     async def terminate(self, session_id: str, target: str, throttling: Throttling) -> None:
         """End a session."""
         work = functools.partial(self._in_thread, "terminate_session", {"SessionId": session_id}, target=target)
-        await self._turns["terminate_session"].call(work, throttling)
+        await self._turns_of("TerminateSession").call(work, throttling)
 
     async def is_connected(self, target: str) -> bool | None:
         """Ask whether a node's agent is there; None when this identity may not ask."""
         try:
             work = functools.partial(self._in_thread, "get_connection_status", {"Target": target}, target=target)
-            answer = await self._turns["get_connection_status"].call(work, Throttling())
+            answer = await self._turns_of("GetConnectionStatus").call(work, Throttling())
         except ActionDenied:
             return None
         return bool(answer["Status"] == "connected")
@@ -148,6 +146,12 @@ class SessionService:
                 sessions.leave_throttling_to_caller(session.client("ssm"))
                 self._session = session
             return self._session
+
+    def _turns_of(self, operation: str) -> Turns:
+        """Return the queue before an operation: AWS throttles each by itself."""
+        if operation not in self._turns:
+            self._turns[operation] = Turns(f"ssm:{operation}")
+        return self._turns[operation]
 
     async def _in_thread(self, operation: str, request: dict[str, t.Any], **about: str) -> dict[str, t.Any]:
         work = functools.partial(self._blocking_call, operation, request, about)

@@ -24,9 +24,13 @@ _Answer = t.TypeVar("_Answer")
 
 
 class Turns:
-    """The queue before one operation of one identity in one region."""
+    """The queue before one operation of one identity in one region.
 
-    def __init__(self) -> None:
+    :param operation: its name, for the user.
+    """
+
+    def __init__(self, operation: str) -> None:
+        self._operation = operation
         self._loop = asyncio.get_running_loop()
         self._pace = Pace(self._loop.time())
         self._numbers = itertools.count()
@@ -82,8 +86,8 @@ class Turns:
         lasted = self._pace.refused_for(self._loop.time())
         if lasted > _HOPELESS_SECONDS:
             raise ServiceUnavailable(
-                f"AWS has let no such call through for {lasted:.0f} s. Look who else uses up the account's limit (CloudTrail"
-                f" shows it), or have it raised. {error}"
+                f"AWS has throttled every call of {self._operation} for {lasted:.0f} s. Look who else uses up the account's limit"
+                " (CloudTrail shows it), or have it raised."
             ) from error
 
 

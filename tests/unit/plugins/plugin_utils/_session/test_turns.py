@@ -32,7 +32,7 @@ class Service:
 
     async def serve(self, callers: int) -> None:
         """Serve so many callers who come all at once."""
-        turns = Turns()
+        turns = Turns("ssm:StartSession")
         await asyncio.gather(*(turns.call(functools.partial(self._answer, number), self.throttling) for number in range(callers)))
         self.finished = asyncio.get_running_loop().time()
 
@@ -109,7 +109,7 @@ def test_other_failures_are_the_callers() -> None:
         raise ServiceUnavailable("no way")
 
     async def call() -> None:
-        await Turns().call(fail, Throttling())
+        await Turns("ssm:StartSession").call(fail, Throttling())
 
     with pytest.raises(ServiceUnavailable, match="no way"):
         simulated_time.run(call())
@@ -117,7 +117,7 @@ def test_other_failures_are_the_callers() -> None:
 
 def test_a_caller_who_gives_up_holds_up_nobody() -> None:
     async def both() -> list[str]:
-        turns, served = Turns(), []
+        turns, served = Turns("ssm:StartSession"), []
 
         async def work(name: str) -> None:
             served.append(name)
@@ -138,7 +138,7 @@ def test_a_service_that_throttles_everything_for_ten_minutes_is_given_up() -> No
     service = Service(lambda _now: True)
 
     async def wait() -> float:
-        with pytest.raises(ServiceUnavailable, match=r"let no such call through for 60\d s"):
+        with pytest.raises(ServiceUnavailable, match=r"throttled every call of ssm:StartSession for 60\d s"):
             await service.serve(1)
         return asyncio.get_running_loop().time()
 
