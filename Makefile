@@ -38,10 +38,10 @@ bench:
 bench-scale: $(venv)/test
 	$(bin)/python -m tests.benchmark.scale $(arguments)
 
-# arguments='--seed 7 --real' and the like go to the first of the two.
+# For instance arguments='--seed 7 --real'; --real goes to both.
 chaos: $(venv)/test
 	$(bin)/python -m tests.benchmark.chaos $(arguments)
-	$(bin)/python -m tests.benchmark.boundaries
+	$(bin)/python -m tests.benchmark.boundaries $(filter --real,$(arguments))
 
 fuzz: $(venv)/test
 	$(bin)/python -m tests.benchmark.fuzz $(arguments)
