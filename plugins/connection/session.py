@@ -23,6 +23,9 @@ notes:
     C(ssm:ResumeSession) and C(ssm:TerminateSession). Where that document is denied, the account's default one is used.
     C(ssm:GetConnectionStatus) is used where it is allowed, to find out soon that a node has gone, and by
     M(ansible.builtin.wait_for_connection), which then starts no session before there is a node.
+  - Where the Session Manager preferences, or the session document, name a KMS key, everything that a session carries is encrypted
+    with it between this machine and the node. The AWS identity then needs C(kms:GenerateDataKey) on the key, and the node's role
+    C(kms:Decrypt).
   - Hybrid nodes need the advanced-instances tier for sessions.
   - The node's side runs as the user that sessions run as, mostly C(ssm-user), who may use C(sudo) without a password.
   - Any become method works, with a password and without.

@@ -19,6 +19,7 @@ import typing as t
 import uuid
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import SessionCipher
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, Event, State
 
@@ -115,6 +116,11 @@ class Channel:
     def send(self, data: bytes) -> None:
         """Pass input on; never waits. A writer of much looks at ``room`` first."""
         self.protocol.send_input(data, self._loop.time())
+        self._wake.set()
+
+    def encrypt(self, cipher: SessionCipher, answer: payloads.ProcessedAction) -> None:
+        """Answer a KeyRequested."""
+        self.protocol.encrypt(cipher, answer, self._loop.time())
         self._wake.set()
 
     async def room(self, limit: int) -> bool:

@@ -55,6 +55,29 @@ _TABLE = (
     _Entry("InvalidInstanceId", "{target} is no managed node of this account in {region}."),
     _Entry("InvalidDocument", "the session document {document} does not exist in {region} or has another type than Session."),
     _Entry("DoesNotExistException", "the session to {target} does not exist any more."),
+    # KMS; an alias or id is looked for in the session's region, where the agent will look for it too.
+    _Entry(
+        "NotFoundException",
+        "sessions to {target} are to be encrypted with the KMS key {key}, which does not exist in {region}; it must be a key of the"
+        " nodes' region. Correct the key in the Session Manager preferences or the session document.",
+    ),
+    _Entry(
+        "DisabledException",
+        "sessions to {target} are to be encrypted with the KMS key {key}, which is disabled. Enable it, or name another one in the"
+        " Session Manager preferences or the session document.",
+    ),
+    _Entry(
+        "KMSInvalidStateException",
+        "sessions to {target} are to be encrypted with the KMS key {key}, which cannot be used in the state it is in, for instance"
+        " because it is about to be deleted.",
+    ),
+    # agent/session/datachannel/datachannel.go
+    _Entry(
+        CLOSED,
+        "the SSM agent on {target} cannot decrypt the session's key. Allow the node's role (its instance profile or hybrid role)"
+        " the IAM action kms:Decrypt on {key}, and let the node reach KMS in {region}.",
+        words="Fetching data key failed",
+    ),
     # agent/framework/runpluginutil; the session type InteractiveCommands came with agent 2.3.668, sessions with 2.3.68.
     _Entry(
         CLOSED,
@@ -80,9 +103,9 @@ _TABLE = (
 def diagnose(code: str, message: str, **about: str) -> str | None:
     """Return the sentence for an error code, or CLOSED, with its message; None when the table has none.
 
-    :param about: target, region, document, as far as they are known.
+    :param about: target, region, document, key (of KMS), as far as they are known.
     """
-    known = {"target": "", "region": "", "document": "", **about}
+    known = {"target": "", "region": "", "document": "", "key": "", **about}
     for entry in _TABLE:
         if entry.code == code and known["target"].startswith(entry.target) and re.search(entry.words, message):
             said = f" {'The agent' if code == CLOSED else 'AWS'} said: {message}" if message else ""

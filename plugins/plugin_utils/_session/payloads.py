@@ -8,6 +8,7 @@ Pure. All but the flag are JSON with AWS's member names (agent/session/contracts
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import typing as t
@@ -19,7 +20,6 @@ CLIENT_VERSION = "1.2.650.0"
 """The session-manager-plugin we behave like. Below 1.2.331 the agent changes its manners for old clients."""
 
 ACTION_SUCCESS = 1
-ACTION_FAILED = 2
 ACTION_UNSUPPORTED = 3
 
 
@@ -116,6 +116,29 @@ def handshake_response(processed: t.Sequence[ProcessedAction]) -> bytes:
         "Errors": [action.error for action in processed if action.error],
     }
     return json.dumps(content).encode()
+
+
+def key_answer(encrypted_key: bytes, *, challenged: bool) -> ProcessedAction:
+    """Return the answer to KMSEncryption.
+
+    :param encrypted_key: the data key as KMS gave it for the agent, which has KMS decrypt it.
+    :param challenged: the agent's challenge is part of the encryption context.
+    """
+    result = {"KMSCipherTextKey": base64.b64encode(encrypted_key).decode(), "ChallengeAcknowledgement": challenged}
+    return ProcessedAction("KMSEncryption", ACTION_SUCCESS, result)
+
+
+def challenge(payload: bytes) -> bytes:
+    """Return the bytes, encrypted, by which an agent wants to see whether we have the key."""
+    try:
+        return base64.b64decode(_object(payload, "encryption challenge")["Challenge"], validate=True)
+    except (KeyError, TypeError, ValueError):
+        raise MalformedPayload("encryption challenge holds no base64") from None
+
+
+def challenge_answer(encrypted: bytes) -> bytes:
+    """Return what proves it: the same bytes, encrypted the other way."""
+    return json.dumps({"Challenge": base64.b64encode(encrypted).decode()}).encode()
 
 
 def customer_message(payload: bytes) -> str:

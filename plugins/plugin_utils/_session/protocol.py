@@ -13,7 +13,9 @@ all of it is sent again when the handshake is complete.
 
 An agent listens a moment before it knows that there will be no handshake, and in that moment it acknowledges input and throws it
 away (datachannel.go: the listener runs before SkipHandshake is called). So the first message is one whose loss is no loss, and
-input follows a little after that was acknowledged.
+input follows a little after that was acknowledged. An agent with a KMS key is worse: its listener ends for good when input comes
+while it waits for the key (PerformHandshake says that all is encrypted before there is a cipher). Then only another session helps,
+whose client knows that there will be a handshake; ``KeyRequested.deaf`` says so.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ import enum
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import liveness, messages, payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import SessionCipher, Undecryptable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.unacknowledged import Unacknowledged
 
 MAX_AHEAD = 10_000
@@ -41,6 +44,12 @@ WINDOW = 2 * 1024 * 1024
 SETTLE_SECONDS = 0.15
 """Time between an agent's first acknowledgement and the first input."""
 
+_ENCRYPTED = (messages.PayloadType.OUTPUT, messages.PayloadType.STDERR, messages.PayloadType.EXIT_CODE)
+"""Payload types that an agent encrypts; what we send is encrypted when it is input, which has the type OUTPUT."""
+
+_FIRST_EARLY = 1
+"""Number of the first early input; 0 is a terminal size."""
+
 _COLUMNS, _ROWS = 80, 24
 _MALFORMED_LIMIT = 100
 
@@ -51,6 +60,7 @@ class State(enum.Enum):
     PROBING = "it is not known yet whether the agent listens"
     EARLY = "input is passed on although nothing came yet"
     HANDSHAKING = "the agent asked for a handshake"
+    PROVING = "the agent was shown that we have its key"
     OPEN = "input is passed on"
     CLOSED = "the session is over"
 
@@ -60,6 +70,7 @@ class Trigger(enum.Enum):
 
     SETTLED = enum.auto()
     HANDSHAKE_REQUEST = enum.auto()
+    CHALLENGE = enum.auto()
     HANDSHAKE_COMPLETE = enum.auto()
     OUTPUT = enum.auto()
     CLOSE = enum.auto()
@@ -75,8 +86,12 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.EARLY, Trigger.CLOSE): State.CLOSED,
     # An error before the command starts is told as output in the middle of a handshake.
     (State.HANDSHAKING, Trigger.OUTPUT): State.HANDSHAKING,
+    (State.HANDSHAKING, Trigger.CHALLENGE): State.PROVING,
     (State.HANDSHAKING, Trigger.HANDSHAKE_COMPLETE): State.OPEN,
     (State.HANDSHAKING, Trigger.CLOSE): State.CLOSED,
+    (State.PROVING, Trigger.OUTPUT): State.PROVING,
+    (State.PROVING, Trigger.HANDSHAKE_COMPLETE): State.OPEN,
+    (State.PROVING, Trigger.CLOSE): State.CLOSED,
     (State.OPEN, Trigger.OUTPUT): State.OPEN,
     (State.OPEN, Trigger.CLOSE): State.CLOSED,
     (State.CLOSED, Trigger.CLOSE): State.CLOSED,
@@ -93,10 +108,14 @@ class Output:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeyRequested:
-    """The agent wants the session encrypted; answer with ``finish_handshake``."""
+    """The agent wants the session encrypted; answer with ``encrypt``.
+
+    :param deaf: it has got input too early and hears nothing any more.
+    """
 
     key_id: str
     challenge: str
+    deaf: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -151,6 +170,7 @@ class DataChannelProtocol:
         self._ahead: dict[int, messages.Message] = {}
         self._ahead_bytes = 0
         self._processed: list[payloads.ProcessedAction] = []
+        self._cipher: SessionCipher | None = None
         self._malformed = 0
 
     # -- what the channel reads ---------------------------------------------------------------------------------------
@@ -203,9 +223,10 @@ class DataChannelProtocol:
         self._queue(messages.PayloadType.OUTPUT, data)
         self._fill_window(now)
 
-    def finish_handshake(self, processed: payloads.ProcessedAction, now: float) -> None:
-        """Answer a KeyRequested, and with it the whole handshake request."""
-        self._respond([*self._processed, processed], now)
+    def encrypt(self, cipher: SessionCipher, answer: payloads.ProcessedAction, now: float) -> None:
+        """Answer a KeyRequested, and with it the whole handshake request; input and output are encrypted from now on."""
+        self._cipher = cipher
+        self._respond([*self._processed, answer], now)
 
     def socket_opened(self, now: float) -> None:
         """A socket is there (again): whatever was not acknowledged goes out on it."""
@@ -252,6 +273,8 @@ class DataChannelProtocol:
             self._malformed += 1
             if self._malformed >= _MALFORMED_LIMIT:
                 self._give_up(f"the service sent {_MALFORMED_LIMIT} unreadable messages in a row; the last one: {error}")
+        except Undecryptable as error:
+            self._give_up(f"the service sent what cannot be decrypted ({error}); the session was given up")
 
     def _give_up(self, reason: str) -> None:
         if self.state is not State.CLOSED:
@@ -280,6 +303,8 @@ class DataChannelProtocol:
         number = self._next_sent
         self._next_sent += 1
         flags = messages.Flags.NONE if number else messages.Flags.SYN
+        if self._cipher is not None and payload_type == messages.PayloadType.OUTPUT:
+            data = self._cipher.encrypt(data)
         message = messages.Message(messages.MessageType.INPUT.value, data, payload_type, number, flags)
         encoded = messages.encode(message)
         self._unacknowledged.add(number, encoded, len(data), now)
@@ -326,11 +351,14 @@ class DataChannelProtocol:
                 # It is acknowledged, and what the agent then waits for cannot come.
                 self._give_up(f"the node's agent sent what cannot be read: {error}")
             return
+        payload = message.payload
+        if self._cipher is not None and message.payload_type in _ENCRYPTED:
+            payload = self._cipher.decrypt(payload)
         begins = self.state in (State.PROBING, State.EARLY)
         if self._move(Trigger.OUTPUT):
             if begins:
                 self._begin(now)
-            self._events.append(Output(message.payload_type, message.payload))
+            self._events.append(Output(message.payload_type, payload))
             self._fill_window(now)
 
     def _begin(self, now: float) -> None:
@@ -371,16 +399,20 @@ class DataChannelProtocol:
         if not self._move(Trigger.HANDSHAKE_REQUEST):
             return
         if self._early:
-            # The part of it that was not sent yet: it is sent with all the rest when the handshake is complete.
+            # All of it is sent when the handshake is complete, and not only the part that was not sent yet.
             self._pending.clear()
             self._pending_bytes = 0
+            for data in self._early:
+                self._queue(messages.PayloadType.OUTPUT, data)
+            self._early.clear()
         self._processed = []
         key: KeyRequested | None = None
         for action in payloads.requested_actions(payload):
             if action.action_type == "SessionType":
                 self._processed.append(payloads.ProcessedAction(action.action_type, payloads.ACTION_SUCCESS))
             elif action.action_type == "KMSEncryption":
-                key = KeyRequested(str(action.parameters.get("KMSKeyId", "")), str(action.parameters.get("Challenge", "")))
+                parameters = action.parameters
+                key = KeyRequested(str(parameters.get("KMSKeyId", "")), str(parameters.get("Challenge", "")), self._spoke_early())
             else:
                 self._processed.append(
                     payloads.ProcessedAction(
@@ -392,22 +424,25 @@ class DataChannelProtocol:
         else:
             self._events.append(key)
 
+    def _spoke_early(self) -> bool:
+        # What the agent threw away before it asked was acknowledged before, too.
+        return not self._handshakes and self._unacknowledged.any_from(_FIRST_EARLY)
+
     def _respond(self, processed: t.Sequence[payloads.ProcessedAction], now: float) -> None:
         # The only input that may pass while shaking hands; it comes after all early input, which the agent throws away first.
         self._transmit(messages.PayloadType.HANDSHAKE_RESPONSE, payloads.handshake_response(processed), now)
 
+    def _on_challenge(self, payload: bytes, now: float) -> None:
+        # As with the handshake request, a second answer would block the agent.
+        if self._cipher is not None and self._move(Trigger.CHALLENGE):
+            proof = self._cipher.encrypt(self._cipher.decrypt(payloads.challenge(payload)))
+            self._transmit(messages.PayloadType.ENCRYPTION_CHALLENGE_RESPONSE, payloads.challenge_answer(proof), now)
+
     def _on_handshake_complete(self, payload: bytes, now: float) -> None:
-        if not self._move(Trigger.HANDSHAKE_COMPLETE):
-            return
-        message = payloads.customer_message(payload)
-        given_meanwhile, self._pending, self._pending_bytes = self._pending, collections.deque(), 0
-        for data in self._early:
-            self._queue(messages.PayloadType.OUTPUT, data)
-        self._begin(now)
-        self._pending.extend(given_meanwhile)
-        self._pending_bytes += sum(len(data) for _type, data in given_meanwhile)
-        self._events.append(HandshakeComplete(message))
-        self._fill_window(now)
+        if self._move(Trigger.HANDSHAKE_COMPLETE):
+            self._begin(now)
+            self._events.append(HandshakeComplete(payloads.customer_message(payload)))
+            self._fill_window(now)
 
     def _move(self, trigger: Trigger) -> bool:
         following = TRANSITIONS.get((self.state, trigger))
@@ -429,5 +464,6 @@ _HANDLERS: dict[str, t.Callable[[DataChannelProtocol, messages.Message, float], 
 
 _PAYLOAD_HANDLERS: dict[int, t.Callable[[DataChannelProtocol, bytes, float], None]] = {
     messages.PayloadType.HANDSHAKE_REQUEST: DataChannelProtocol._on_handshake_request,
+    messages.PayloadType.ENCRYPTION_CHALLENGE_REQUEST: DataChannelProtocol._on_challenge,
     messages.PayloadType.HANDSHAKE_COMPLETE: DataChannelProtocol._on_handshake_complete,
 }

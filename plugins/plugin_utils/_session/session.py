@@ -48,6 +48,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
     KeyRequested,
     Output,
 )
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import (
     DEFAULT_DOCUMENT,
     INTERACTIVE_DOCUMENT,
@@ -66,25 +67,8 @@ _INSIST_SECONDS = 3.0
 _MALFORMED = (DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 
 
-class _Peer:
-    """The session service as one session's channel sees it."""
-
-    def __init__(self, service: SessionService, session_id: str, target: str, throttling: Throttling) -> None:
-        self._service = service
-        self._session_id = session_id
-        self._target = target
-        self._throttling = throttling
-        self.ssl_context = service.ssl_context
-
-    async def resume(self, seconds: float) -> str:
-        return await self._service.resume(self._session_id, self._target, self._throttling, seconds)
-
-    @property
-    def throttled_seconds(self) -> float:
-        return self._throttling.seconds
-
-    async def headers(self, url: str) -> dict[str, str]:
-        return await self._service.headers(url)
+class _DeafAgent(Exception):
+    """The agent does not hear us any more; nothing of what it was sent was acted on."""
 
 
 class Session:
@@ -117,7 +101,11 @@ class Session:
         self._begun = asyncio.get_running_loop().time()
         self._seconds: dict[str, float] = {}
         self._starting: asyncio.Future[Started] | None = None
+        self._peer: SessionPeer | None = None
         self._channel: Channel | None = None
+        self._key = ""
+        self._encrypting: asyncio.Future[None] | None = None
+        self._abandoned = Figures()
         self._failure: SessionFailure | None = None
         self._task = asyncio.ensure_future(self._run())
 
@@ -143,19 +131,23 @@ class Session:
 
     def figures(self) -> Figures:
         """Return what this session has done so far."""
-        figures = Figures(
-            requests=self._requests,
-            round_trips=self._round_trips.count,
-            throttles=self._throttling.count,
-            throttle_seconds=self._throttling.seconds,
-            bytes_saved=self._ledger.saved,
+        return (
+            self._abandoned
+            + self._opened_figures()
+            + Figures(
+                requests=self._requests,
+                round_trips=self._round_trips.count,
+                throttles=self._throttling.count,
+                throttle_seconds=self._throttling.seconds,
+                bytes_saved=self._ledger.saved,
+            )
         )
+
+    def _opened_figures(self) -> Figures:
         if self._channel is None:
-            return figures
+            return Figures()
         traffic = self._channel.traffic
-        return figures + Figures(
-            sessions=1, reconnects=traffic.reconnects, bytes_up=traffic.bytes_up, bytes_down=traffic.bytes_down
-        )
+        return Figures(sessions=1, reconnects=traffic.reconnects, bytes_up=traffic.bytes_up, bytes_down=traffic.bytes_down)
 
     def news(self) -> dict[str, t.Any] | None:
         """Tell once what a session that has begun is: its id, document, region and access key, node user, and how long it took."""
@@ -197,14 +189,13 @@ class Session:
         try:
             await self._start()
             self._expect_greeting()
-            channel = self._open_channel()
-            beside = [asyncio.ensure_future(self._insist(channel)), asyncio.ensure_future(self._watch(channel))]
             try:
-                await channel.run()
+                await self._serve()
+            except _DeafAgent:
+                await self._start_again()
+                await self._serve()
             finally:
                 self._expect_greeting(over=True)
-                for task in beside:
-                    task.cancel()
             self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
         except SessionFailure as failure:
             self._fail(failure)
@@ -214,6 +205,16 @@ class Session:
             self._fail(BrokerBroken(f"an error of fleet.ssm ended the session to {self._settings.target}: {error!r}"))
         finally:
             await self._clean_up()
+
+    async def _serve(self) -> None:
+        """Be the channel until it is closed."""
+        channel = self._open_channel()
+        beside = [asyncio.ensure_future(self._insist(channel)), asyncio.ensure_future(self._watch(channel))]
+        try:
+            await channel.run()
+        finally:
+            for task in beside:
+                task.cancel()
 
     async def _start(self) -> None:
         """Start with the document made for it; where that is denied, with the account's default one."""
@@ -236,26 +237,38 @@ class Session:
         # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
         await asyncio.shield(self._starting)
 
+    async def _start_again(self) -> None:
+        """Start another session in place of one whose agent is deaf; it gets all that the first one got."""
+        document = None if self._document == DEFAULT_DOCUMENT else self._document
+        parameters = {"command": [bootstrap.session_command(self._settings.pythons)]} if document else {}
+        await self._clean_up()
+        await self._start_with(document, parameters)
+
     def _open_channel(self) -> Channel:
         if self._starting is None:
             raise NodeUnreachable("no session was started")
         started = self._starting.result()
         self._note("StartSession")
-        peer = _Peer(self._service, started.session_id, self._settings.target, self._throttling)
-        self._channel = Channel(
+        self._abandoned += self._opened_figures()
+        self._peer = SessionPeer(self._service, started.session_id, self._settings.target, self._throttling)
+        handshakes = self._document in self._service.shaking_hands
+        self._channel = channel = Channel(
             started.stream_url,
             started.token,
-            peer,
+            self._peer,
             self._on_event,
             reconnect_seconds=self._settings.reconnect_timeout,
-            protocol=DataChannelProtocol(filler=parcels.FILLER, stall_seconds=self._settings.stall_timeout),
+            protocol=DataChannelProtocol(handshakes=handshakes, filler=parcels.FILLER, stall_seconds=self._settings.stall_timeout),
         )
-        if self._program_sent:
+        if self._early:
+            for data in self._early:
+                channel.send(data)
+        elif self._program_sent:
             self._send_program()
         else:
             # The default document gives a shell: the command is typed, and the program sent when it says that it reads.
             self._say(bootstrap.session_command(self._settings.pythons).encode() + b"\n")
-        return self._channel
+        return channel
 
     def _note(self, phase: str) -> None:
         """Note when a phase of the session's beginning was over, in seconds since its first."""
@@ -294,6 +307,8 @@ class Session:
 
     async def _clean_up(self) -> None:
         """Terminate what was started."""
+        if self._encrypting is not None:
+            self._encrypting.cancel()
         if self._starting is None:
             return
         self._starting.cancel()
@@ -445,7 +460,12 @@ class Session:
 
     def _on_closed(self, event: Closed) -> None:
         reason = event.reason.strip()
-        about = {"target": self._settings.target, "region": self._service.region, "document": self._document}
+        about = {
+            "target": self._settings.target,
+            "region": self._service.region,
+            "document": self._document,
+            "key": self._key,
+        }
         if (sentence := diagnosis.diagnose(diagnosis.CLOSED, reason, **about)) is not None:
             self._fail(NodeUnreachable(sentence))
             return
@@ -456,12 +476,19 @@ class Session:
         self._fail(NodeUnreachable(event.reason))
 
     def _on_key_requested(self, event: KeyRequested) -> None:
-        self._fail(
-            NodeUnreachable(
-                f"the account's Session Manager preferences ask for encryption with the KMS key {event.key_id}, which this version"
-                " of fleet.ssm cannot do"
-            )
-        )
+        self._key = event.key_id
+        self._service.shaking_hands.add(self._document)
+        if event.deaf:
+            raise _DeafAgent
+        self._encrypting = asyncio.ensure_future(self._encrypt(event))
+
+    async def _encrypt(self, event: KeyRequested) -> None:
+        if self._peer is None or self._channel is None:
+            return
+        try:
+            self._channel.encrypt(*await self._peer.cipher(event))
+        except SessionFailure as failure:
+            self._fail(failure)
 
     def _ignore(self, _event: Event) -> None:
         """Do nothing."""

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Start, resume and terminate sessions, ask whether a node is there: Systems Manager's control plane, as far as a session needs it.
+"""Start, resume and terminate sessions, get their keys, ask whether a node is there: AWS's control plane as a session needs it.
 
 botocore blocks, so each call runs in a thread, once it has its turn (``turns.py``).
 """
@@ -20,6 +20,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._aws import failures as 
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.diagnosis import diagnose
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import KEY_BYTES
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     AccessRefused,
     ActionDenied,
@@ -57,6 +58,14 @@ class Started:
     stream_url: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class DataKey:
+    """What GenerateDataKey gives: a key in plain and as KMS has encrypted it."""
+
+    plain: bytes = dataclasses.field(repr=False)
+    encrypted: bytes
+
+
 class SessionService:
     """The sessions of one identity in one region; shared by all its nodes.
 
@@ -69,6 +78,8 @@ class SessionService:
         self._session: sessions.AwsSession | None = None
         self._ssl_context: ssl.SSLContext | None = None
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
+        self.shaking_hands: set[str] = set()
+        """Session documents whose sessions begin with a handshake, as one of them did."""
         self._turns: dict[str, Turns] = {}
         self.access_key = ""
         """The one that calls are made with, and where it comes from; known after the first."""
@@ -107,6 +118,12 @@ class SessionService:
         """End a session."""
         work = functools.partial(self._in_thread, "terminate_session", {"SessionId": session_id}, target=target)
         await self._turns_of("TerminateSession").call(work, throttling)
+
+    async def data_key(self, key: str, context: dict[str, str], target: str) -> DataKey:
+        """Have KMS make a key that encrypts one session."""
+        request = {"KeyId": key, "NumberOfBytes": KEY_BYTES, "EncryptionContext": context}
+        answer = await self._in_thread("generate_data_key", request, service="kms", target=target, key=key)
+        return DataKey(answer["Plaintext"], answer["CiphertextBlob"])
 
     async def is_connected(self, target: str) -> bool | None:
         """Ask whether a node's agent is there; None when this identity may not ask."""
@@ -153,15 +170,22 @@ class SessionService:
             self._turns[operation] = Turns(f"ssm:{operation}")
         return self._turns[operation]
 
-    async def _in_thread(self, operation: str, request: dict[str, t.Any], **about: str) -> dict[str, t.Any]:
-        work = functools.partial(self._blocking_call, operation, request, about)
+    def _client(self, service: str) -> t.Any:
+        aws = self._aws()
+        with self._lock:
+            return aws.client(service)
+
+    async def _in_thread(
+        self, operation: str, request: dict[str, t.Any], *, service: str = "ssm", **about: str
+    ) -> dict[str, t.Any]:
+        work = functools.partial(self._blocking_call, service, operation, request, about)
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _blocking_call(self, operation: str, request: dict[str, t.Any], about: dict[str, str]) -> dict[str, t.Any]:
+    def _blocking_call(self, service: str, operation: str, request: dict[str, t.Any], about: dict[str, str]) -> dict[str, t.Any]:
         try:
             aws = self._aws()
-            with sessions.explained("ssm", aws.region, resource=about.get("document", "")):
-                answer: dict[str, t.Any] = getattr(aws.client("ssm"), operation)(**request)
+            with sessions.explained(service, aws.region, resource=about.get("document") or about.get("key", "")):
+                answer: dict[str, t.Any] = getattr(self._client(service), operation)(**request)
             self.access_key = aws.access_key
             return answer
         except aws_failures.AwsFailure as error:

@@ -58,6 +58,10 @@ class Unacknowledged:
         """Whether there is any."""
         return bool(self._messages)
 
+    def any_from(self, number: int) -> bool:
+        """Whether there is any with this number or a later one."""
+        return any(key >= number for key in self._messages)
+
     def add(self, number: int, data: bytes, size: int, now: float) -> None:
         """Take a message that is sent now; ``size`` is that of its payload."""
         self._messages[number] = Sent(data, size, self._next, self._next, now)

@@ -23,6 +23,7 @@ from tests.emulator.agent.identity import Credentials, HybridKey
 from tests.emulator.node_settings import NodeSettings
 
 _TIMEOUT = 20
+_TARGETS = {"ssm": "AmazonSSM", "kms": "TrentService"}
 _TOKEN = re.compile(r"<TokenValue>([^<]+)</TokenValue>")
 
 
@@ -60,11 +61,11 @@ class Api:
         self._renew_at = 0.0
         self._tls = ssl.create_default_context(cafile=str(settings.ca_file))
 
-    def call(self, operation: str, members: dict[str, t.Any]) -> dict[str, t.Any]:
-        """Call an operation of ssm."""
-        headers = {"X-Amz-Target": f"AmazonSSM.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+    def call(self, operation: str, members: dict[str, t.Any], service: str = "ssm") -> dict[str, t.Any]:
+        """Call an operation of ssm or kms."""
+        headers = {"X-Amz-Target": f"{_TARGETS[service]}.{operation}", "Content-Type": "application/x-amz-json-1.1"}
         request = botocore.awsrequest.AWSRequest("POST", self.settings.ssm_url + "/", headers, json.dumps(members).encode())
-        self._sign(request, self._usable_credentials(), "ssm")
+        self._sign(request, self._usable_credentials(), service)
         return _parsed(self._send(request))
 
     def create_control_channel(self) -> str:

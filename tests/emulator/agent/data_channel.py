@@ -23,6 +23,7 @@ import aiohttp
 
 from tests.emulator import wire
 from tests.emulator.agent.api import Api, Refused
+from tests.emulator.agent.encryption import ENCRYPTED, Encryption, PanicError
 
 _SCAN = 0.1
 _FIRST_ROUND_TRIP, _FIRST_TIMEOUT, _LONGEST_TIMEOUT, _GRAIN = 0.1, 0.2, 1.0, 0.01
@@ -66,6 +67,7 @@ class DataChannel:
     def __init__(self, api: Api, session_id: str, take: Take, on_closed: t.Callable[[], None]) -> None:
         self.active = asyncio.Event()  # not set while paused
         self.active.set()
+        self.encryption: Encryption | None = None
         self._api = api
         self._session_id = session_id
         self._take = take
@@ -90,6 +92,8 @@ class DataChannel:
         """Send a stream message; while paused it is only kept, for the resender."""
         if not payload:
             return
+        if self.encryption is not None and payload_type in ENCRYPTED:
+            payload = self.encryption.encrypt(payload)
         number, self._next = self._next, self._next + 1
         flags = wire.SYN if number == 0 else 0
         frame = wire.pack(wire.Message("output_stream_data", payload, number, payload_type, flags))
@@ -150,7 +154,11 @@ class DataChannel:
         while self._socket is not None:
             async for message in self._socket:
                 if message.type == aiohttp.WSMsgType.BINARY:
-                    await self._receive(wire.unpack(message.data))
+                    try:
+                        await self._receive(wire.unpack(message.data))
+                    except PanicError as error:
+                        print(f"{self._session_id}: WebsocketChannel listener run panic: {error}", flush=True)
+                        return  # deaf for good, and nobody is told
             try:
                 # While it is away, what is sent is lost, but kept for the resender.
                 await asyncio.sleep(random.uniform(_RETRY_AFTER, 2 * _RETRY_AFTER))
@@ -200,14 +208,20 @@ class DataChannel:
         elif message.sequence > self._expected:
             if len(self._ahead) < _KEPT and await self._write(wire.acknowledge(message)):
                 self._ahead[message.sequence] = message
-        elif await self._take(message.payload_type, message.payload) and await self._write(wire.acknowledge(message)):
+        elif await self._handle(message) and await self._write(wire.acknowledge(message)):
             # Only now, as handleStreamDataMessage does it: not when the acknowledgement could not be sent.
             self._expected += 1
             await self._take_those_ahead()
 
+    async def _handle(self, message: wire.Message) -> bool:
+        payload: bytes | None = message.payload
+        if self.encryption is not None and message.payload_type == wire.OUTPUT:
+            payload = self.encryption.decrypt(message.payload)
+        return payload is not None and await self._take(message.payload_type, payload)
+
     async def _take_those_ahead(self) -> None:
         while (following := self._ahead.get(self._expected)) is not None:
-            if not await self._take(following.payload_type, following.payload):
+            if not await self._handle(following):
                 return
             del self._ahead[self._expected]
             self._expected += 1

@@ -26,11 +26,14 @@ class Plan:
     separate: bool  # standard output and error apart
     elevated: bool  # runs as root
     properties: dict[str, t.Any]
+    key: str  # KMS key that encrypts the session
 
 
 def read(document: dict[str, t.Any], parameters: dict[str, t.Any]) -> Plan:
     """Return the plan of a document with these parameters; defaults fill what is not given."""
-    properties = substituted(document.get("properties") or {}, values_of(document, parameters))
+    values = values_of(document, parameters)
+    properties = substituted(document.get("properties") or {}, values)
+    inputs = substituted(document.get("inputs") or {}, values)
     shell = properties.get("linux") or {}
     return Plan(
         kind=document.get("sessionType", "Standard_Stream"),
@@ -38,6 +41,7 @@ def read(document: dict[str, t.Any], parameters: dict[str, t.Any]) -> Plan:
         separate=is_true(shell.get("separateOutputStream")),
         elevated=is_true(shell.get("runAsElevated")),
         properties=properties,
+        key=str(inputs.get("kmsKeyId") or ""),
     )
 
 

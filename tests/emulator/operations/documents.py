@@ -127,6 +127,14 @@ def find(caller: Caller, name: str) -> Document:
     return AWS_OWNED[name]
 
 
+def for_agent(caller: Caller, document: Document) -> Document:
+    """Return what the agent gets: a document without preferences of its own has the account's.
+
+    What AWS's service does here is not known; the agent can do nothing but encrypt, log or run as the user that it is told.
+    """
+    return document if "inputs" in document else {**document, "inputs": find(caller, PREFERENCES).get("inputs") or {}}
+
+
 def check_parameters(document: Document, given: dict[str, list[str]]) -> None:
     """Refuse parameters that a document does not have, and the lack of those that it needs."""
     declared = document.get("parameters") or {}

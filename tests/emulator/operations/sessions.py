@@ -35,7 +35,7 @@ def start_session(caller: Caller, params: Params) -> Answer:
         session_id=f"{_owner(caller)}-{secrets.token_hex(9)[:17]}",
         target=target,
         document_name=name,
-        document=document,
+        document=documents.for_agent(caller, document),
         parameters=params.get("Parameters", {}),
         owner=caller.credential.principal if caller.credential else "",
         reason=params.get("Reason", ""),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import collections.abc
 import dataclasses
 import enum
@@ -12,9 +13,10 @@ import heapq
 import itertools
 import json
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import protocol
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, payloads, protocol
 
 from tests.emulator import wire
+from tests.unit.plugins.plugin_utils._session.agent_cipher import AgentCipher
 
 _ONE_WAY = 0.025
 _AGENT_RESENDS_AFTER = 0.2
@@ -35,7 +37,8 @@ class Fault(enum.Enum):
 class Agent:
     """The agent's side of a data channel, as datachannel.go does it: one message resent at a time, the oldest."""
 
-    def __init__(self, outputs: collections.abc.Sequence[bytes], *, handshake: bool) -> None:
+    def __init__(self, outputs: collections.abc.Sequence[bytes], *, handshake: bool, key: bytes = b"") -> None:
+        self._cipher = AgentCipher(key) if key else None
         self.received: list[bytes] = []
         self.sizes = 0
         self.handshake_answers = 0
@@ -49,7 +52,9 @@ class Agent:
         self._unacknowledged: dict[int, bytes] = {}
         self._outgoing: list[bytes] = []
         if handshake:
-            self._stream(wire.HANDSHAKE_REQUEST, json.dumps({"RequestedClientActions": [{"ActionType": "SessionType"}]}).encode())
+            actions = ["SessionType", *(["KMSEncryption"] if key else [])]
+            asked = {"RequestedClientActions": [{"ActionType": action} for action in actions]}
+            self._stream(wire.HANDSHAKE_REQUEST, json.dumps(asked).encode())
 
     def take(self, data: bytes, now: float) -> list[bytes]:
         """Receive a frame; return what is sent because of it."""
@@ -85,8 +90,12 @@ class Agent:
         return not self._unacknowledged
 
     def _act(self, message: wire.Message, *, deaf: bool) -> None:
-        if message.payload_type == wire.HANDSHAKE_RESPONSE:
+        if message.payload_type == wire.HANDSHAKE_RESPONSE and self._cipher is not None:
             self.handshake_answers += 1
+            proof = base64.b64encode(self._cipher.encrypt(b"proof")).decode()
+            self._stream(wire.CHALLENGE_REQUEST, json.dumps({"Challenge": proof}).encode())
+        elif message.payload_type in (wire.HANDSHAKE_RESPONSE, wire.CHALLENGE_RESPONSE):
+            self.handshake_answers += message.payload_type == wire.HANDSHAKE_RESPONSE
             self._stream(wire.HANDSHAKE_COMPLETE, b'{"CustomerMessage": ""}')
             self._handshaking = False
             self._say()
@@ -94,13 +103,15 @@ class Agent:
             self.sizes += 1
         elif not self._handshaking and not deaf:
             # What comes before the handshake is complete, or known not to take place, is acknowledged and thrown away.
-            self.received.append(message.payload)
+            self.received.append(message.payload if self._cipher is None else self._cipher.decrypt(message.payload))
 
     def _say(self) -> None:
         for data in self._outputs:
             self._stream(wire.OUTPUT, data)
 
     def _stream(self, payload_type: int, payload: bytes) -> None:
+        if payload_type == wire.OUTPUT and self._cipher is not None:
+            payload = self._cipher.encrypt(payload)
         frame = wire.pack(wire.Message("output_stream_data", payload, self._sequence, payload_type))
         self._unacknowledged[self._sequence] = frame
         self._outgoing.append(frame)
@@ -117,6 +128,7 @@ class Line:
     client: protocol.DataChannelProtocol
     agent: Agent
     faults: collections.abc.Iterator[Fault]
+    key: bytes = b""
     now: float = 0.0
     delivered: list[bytes] = dataclasses.field(default_factory=list)
     cuts: int = 0
@@ -158,7 +170,11 @@ class Line:
             self._transmit(self.agent.take(data, self.now), up=False)
             return
         self.client.receive(data, self.now)
-        self.delivered += [event.data for event in self.client.events() if isinstance(event, protocol.Output)]
+        for event in self.client.events():
+            if isinstance(event, protocol.Output):
+                self.delivered.append(event.data)
+            elif isinstance(event, protocol.KeyRequested):
+                self.client.encrypt(encryption.SessionCipher(self.key), payloads.key_answer(b"", challenged=False), self.now)
 
     def _transmit(self, frames: list[bytes], *, up: bool) -> None:
         for frame in frames:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import pty
 import signal
@@ -14,8 +15,14 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, DataChannelProtocol, Event, Output
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import Started
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
+    Closed,
+    DataChannelProtocol,
+    Event,
+    KeyRequested,
+    Output,
+)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import DataKey, Started
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.turns import to_its_end
 
 
@@ -28,6 +35,9 @@ class PtyChannel:
     shell = "/bin/sh"
     environment: t.ClassVar[dict[str, str]] = dict(os.environ)
 
+    asks: KeyRequested | None = None
+    """What an agent with a key asks for; it goes deaf only where the client does not know that it shakes hands."""
+
     def __init__(
         self,
         url: str,
@@ -39,6 +49,7 @@ class PtyChannel:
         protocol: DataChannelProtocol,
     ) -> None:
         self.protocol = self
+        self.handshakes = protocol._handshakes
         self.traffic = Traffic()
         self._command = token
         self._on_event = on_event
@@ -57,11 +68,19 @@ class PtyChannel:
         self.traffic.bytes_up += len(data)
         self._wake.set()
 
+    def encrypt(self, _cipher: t.Any, _answer: t.Any) -> None:
+        """Begin, as the program of such a session does not before."""
+        self.asks = None
+
     async def room(self, limit: int) -> None:
         while len(self._unsent) >= limit:
             await asyncio.sleep(0.001)
 
     async def run(self) -> None:
+        if self.asks is not None:
+            self._on_event(dataclasses.replace(self.asks, deaf=self.asks.deaf and not self.handshakes))
+        while self.asks is not None:
+            await asyncio.sleep(0.001)
         pid, terminal = pty.fork()
         if pid == 0:
             os.execve(self.shell, ["sh", "-c", self._command], self.environment)
@@ -117,6 +136,9 @@ class LocalService:
         self.refusals: dict[str | None, Exception] = {}
         self.slowness = 0.0
         self.connected: bool | None = True
+        self.keys: list[tuple[str, dict[str, str]]] = []
+        self.key_refusal: Exception | None = None
+        self.shaking_hands: set[str] = set()
 
     async def start(
         self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str, throttling: Throttling
@@ -131,6 +153,12 @@ class LocalService:
     async def is_connected(self, target: str) -> bool | None:
         await asyncio.sleep(self.slowness)
         return self.connected
+
+    async def data_key(self, key: str, context: dict[str, str], target: str) -> DataKey:
+        self.keys.append((key, context))
+        if self.key_refusal is not None:
+            raise self.key_refusal
+        return DataKey(bytes(64), b"encrypted")
 
     async def terminate(self, session_id: str, target: str, throttling: Throttling) -> None:
         self.terminated.append(session_id)

@@ -33,11 +33,15 @@ _KINDS = "Plugin with name InteractiveCommands {}. Step name: InteractiveCommand
             "i-1",
             "cannot begin sessions of the document Mine: it is too old, is just being updated",
         ),
+        ("NotFoundException", "Invalid arn", "i-1", "the KMS key alias/mine, which does not exist in eu-west-1"),
+        ("DisabledException", "is disabled.", "i-1", "the KMS key alias/mine, which is disabled. Enable it"),
+        ("KMSInvalidStateException", "pending deletion", "i-1", "the KMS key alias/mine, which cannot be used"),
+        (CLOSED, "Fetching data key failed: No", "i-1", "the IAM action kms:Decrypt on alias/mine"),
         (CLOSED, "Setting up data channel with id x failed", "i-1", "must allow ssmmessages:CreateDataChannel"),
     ],
 )
 def test_an_answer_is_told_with_cause_and_advice(code: str, message: str, target: str, words: str) -> None:
-    sentence = diagnose(code, message, target=target, region="eu-west-1", document="Mine")
+    sentence = diagnose(code, message, target=target, region="eu-west-1", document="Mine", key="alias/mine")
     assert sentence is not None
     assert words in sentence
     assert message in sentence

@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import typing as t
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages, payloads, protocol
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, messages, payloads, protocol
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.emulator import wire
+from tests.unit.plugins.plugin_utils._session.agent_cipher import AgentCipher
 from tests.unit.plugins.plugin_utils._session.bad_line import Agent, Fault, Line
 
 _REQUEST = b'{"RequestedClientActions": [{"ActionType": "SessionType"}]}'
@@ -21,6 +23,7 @@ _ENCRYPTION = (
     b'{"RequestedClientActions": [{"ActionType": "SessionType"},'
     b' {"ActionType": "KMSEncryption", "ActionParameters": {"KMSKeyId": "key", "Challenge": "c"}}]}'
 )
+_KEY = bytes(range(64))
 
 
 def _stream(number: int, payload: bytes = b"x", payload_type: int = wire.OUTPUT) -> bytes:
@@ -376,14 +379,105 @@ def test_an_action_we_do_not_know_is_called_unsupported() -> None:
     assert answer["Errors"] == ["Unsupported action Dance"]
 
 
+def _encrypted(channel: protocol.DataChannelProtocol | None = None) -> tuple[protocol.DataChannelProtocol, AgentCipher]:
+    """A channel that has answered an agent with a key, and the agent's own cipher."""
+    channel = channel or protocol.DataChannelProtocol()
+    channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
+    channel.take_outgoing()
+    list(channel.events())
+    channel.encrypt(encryption.SessionCipher(_KEY), payloads.key_answer(b"blob", challenged=True), 0.0)
+    return channel, AgentCipher(_KEY)
+
+
 def test_a_key_is_asked_for_and_the_answer_covers_all_actions() -> None:
     channel = protocol.DataChannelProtocol()
     channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
     assert list(channel.events()) == [protocol.KeyRequested("key", "c")]
     assert [message.type for message in _sent(channel)] == ["acknowledge"]
-    channel.finish_handshake(payloads.ProcessedAction("KMSEncryption", payloads.ACTION_FAILED, error="No"), 0.0)
+    channel, _cipher = _encrypted()
     (answer,) = _sent(channel)
-    assert [action["ActionType"] for action in answer.json()["ProcessedClientActions"]] == ["SessionType", "KMSEncryption"]
+    assert answer.json()["ProcessedClientActions"] == [
+        {"ActionType": "SessionType", "ActionStatus": 1, "ActionResult": None, "Error": ""},
+        {
+            "ActionType": "KMSEncryption",
+            "ActionStatus": 1,
+            "ActionResult": {"KMSCipherTextKey": "YmxvYg==", "ChallengeAcknowledgement": True},
+            "Error": "",
+        },
+    ]
+
+
+def test_the_key_is_proven_once_by_the_challenge_encrypted_the_other_way() -> None:
+    channel, cipher = _encrypted()
+    challenge = json.dumps({"Challenge": base64.b64encode(cipher.encrypt(b"proof")).decode()}).encode()
+    channel.take_outgoing()
+    channel.receive(_stream(1, challenge, wire.CHALLENGE_REQUEST), 0.0)
+    channel.receive(_stream(2, challenge, wire.CHALLENGE_REQUEST), 0.0)
+    (answer,) = [message for message in _sent(channel) if message.type == "input_stream_data"]
+    assert answer.payload_type == wire.CHALLENGE_RESPONSE
+    assert cipher.decrypt(base64.b64decode(answer.json()["Challenge"])) == b"proof"
+
+
+def test_input_waits_for_the_end_of_an_encrypted_handshake_and_is_encrypted_then() -> None:
+    early = _early()
+    early.send_input(b"waits", 0.0)
+    early.take_outgoing()
+    early.receive(_acknowledgement(1), 0.0)
+    channel, cipher = _encrypted(early)
+    assert [message.payload_type for message in _sent(channel)] == [wire.HANDSHAKE_RESPONSE]
+    assert channel.backlog > 0
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    (payload,) = [payload for _number, payload in _inputs(channel)]
+    assert cipher.decrypt(payload) == b"waits"
+
+
+def test_a_full_message_is_as_long_encrypted_as_the_plugins() -> None:
+    channel, _cipher = _encrypted()
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    channel.take_outgoing()
+    channel.send_input(bytes(2000), 0.0)
+    assert [len(payload) for _number, payload in _inputs(channel)] == [1024 + 28, 976 + 28]
+
+
+def test_a_repetition_is_the_same_bytes_so_that_no_nonce_is_used_twice() -> None:
+    channel, _cipher = _encrypted()
+    channel.receive(_acknowledgement(0), 0.0)
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    channel.take_outgoing()
+    channel.send_input(b"once", 0.0)
+    first = channel.take_outgoing()
+    channel.socket_opened(1.0)
+    assert channel.take_outgoing() == first
+
+
+def test_output_errors_and_exit_codes_are_decrypted_and_nothing_else() -> None:
+    channel, cipher = _encrypted()
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    list(channel.events())
+    for number, kind in enumerate((wire.OUTPUT, wire.STDERR, wire.EXIT_CODE), 2):
+        channel.receive(_stream(number, cipher.encrypt(b"secret"), kind), 0.0)
+    channel.receive(_stream(5, b"plain", wire.FLAG), 0.0)
+    told = [(event.payload_type, event.data) for event in channel.events() if isinstance(event, protocol.Output)]
+    assert told == [(1, b"secret"), (11, b"secret"), (12, b"secret"), (10, b"plain")]
+
+
+@pytest.mark.parametrize("payload", [b"", b"short", bytes(40), b"not encrypted at all, and longer than a nonce and a tag"])
+def test_output_that_the_key_does_not_fit_ends_the_session(payload: bytes) -> None:
+    channel, _cipher = _encrypted()
+    channel.receive(_stream(1, b"{}", wire.HANDSHAKE_COMPLETE), 0.0)
+    list(channel.events())
+    channel.receive(_stream(2, payload), 0.0)
+    (event,) = channel.events()
+    assert isinstance(event, protocol.Failed)
+    assert "cannot be decrypted" in event.reason
+    assert channel.state is protocol.State.CLOSED
+
+
+def test_an_agent_that_got_input_before_it_asked_for_a_key_is_called_deaf() -> None:
+    channel = _early()
+    channel.send_input(b"too early", 0.0)
+    channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
+    assert list(channel.events()) == [protocol.KeyRequested("key", "c", deaf=True)]
 
 
 def test_an_error_told_in_the_middle_of_a_handshake_is_output() -> None:
@@ -513,20 +607,22 @@ def test_a_pause_without_end_is_a_stall_when_something_waits() -> None:
 
 
 @settings(max_examples=1000, deadline=None)
-@example(inputs=[b"x"], outputs=[b"y"], handshake=False, faults=[Fault.DELAY, Fault.DROP], later=1)
+@example(inputs=[b"x"], outputs=[b"y"], handshake=False, encrypted=False, faults=[Fault.DELAY, Fault.DROP], later=1)
+@example(inputs=[b"x"], outputs=[b"y"], handshake=True, encrypted=True, faults=[], later=1)
 @given(
     inputs=st.lists(st.binary(min_size=1, max_size=3000), max_size=8),
     outputs=st.lists(st.binary(min_size=1, max_size=1024), min_size=1, max_size=8),
     handshake=st.booleans(),
+    encrypted=st.booleans(),
     faults=st.lists(st.sampled_from(Fault), max_size=60),
     later=st.integers(0, 8),
 )
 def test_every_byte_arrives_once_and_in_order_on_any_line(
-    inputs: list[bytes], outputs: list[bytes], handshake: bool, faults: list[Fault], later: int
+    inputs: list[bytes], outputs: list[bytes], handshake: bool, encrypted: bool, faults: list[Fault], later: int
 ) -> None:
-    agent = Agent(outputs, handshake=handshake)
+    agent = Agent(outputs, handshake=handshake, key=_KEY if handshake and encrypted else b"")
     client = protocol.DataChannelProtocol()
-    line = Line(client, agent, iter(faults))
+    line = Line(client, agent, iter(faults), _KEY)
     line.connect()
     for data in inputs[:later]:
         client.send_input(data, 0.0)

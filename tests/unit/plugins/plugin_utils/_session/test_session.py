@@ -13,9 +13,10 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, session
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, failures, session, session_peer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import INTERACTIVE_DOCUMENT
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
@@ -203,6 +204,60 @@ def test_an_agent_that_throws_everything_away_is_given_up(monkeypatch: pytest.Mo
     node = _node(LocalService(), timeout=1.0)
     with pytest.raises(failures.NodeUnreachable, match="did not answer within 1 s"):
         _finish(node, _run(node, "echo never"))
+
+
+# -- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_is_to_be_encrypted_gets_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PtyChannel, "asks", KeyRequested("alias/key", "drawn"))
+    service = LocalService()
+    node = _node(service)
+    assert _finish(node, _run(node, "echo here")) == (0, b"here\n", b"")
+    context = {"aws:ssm:SessionId": "session-1", "aws:ssm:TargetId": "i-0123456789abcdef0", "aws:ssm:RandomChallenge": "drawn"}
+    assert service.keys == [("alias/key", context)]
+
+
+def test_a_session_whose_agent_went_deaf_is_replaced_by_one_that_waits_for_its_handshake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PtyChannel, "asks", KeyRequested("alias/key", "", deaf=True))
+    service = LocalService()
+    node, another = _node(service), _node(service)
+    assert _finish(node, _run(node, "cat", b"once")) == (0, b"once", b"")
+    assert service.terminated == ["session-1", "session-2"]
+    assert [context["aws:ssm:SessionId"] for _key, context in service.keys] == ["session-2"]
+    assert node.figures.sessions == 2
+    # What one session has shown is known to the next, of any node.
+    assert _finish(another, _run(another, "echo here")) == (0, b"here\n", b"")
+    assert len(service.started) == 3
+
+
+def test_a_session_without_a_key_to_be_had_fails_for_that_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PtyChannel, "asks", KeyRequested("alias/key", ""))
+    service = LocalService()
+    service.key_refusal = failures.ActionDenied("AWS denied kms:GenerateDataKey on alias/key.")
+    node = _node(service)
+    with pytest.raises(failures.ActionDenied, match="kms:GenerateDataKey"):
+        _finish(node, _run(node, "sleep 5"))
+    assert service.terminated == ["session-1"]
+
+
+def test_kms_that_takes_longer_than_the_agent_waits_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PtyChannel, "asks", KeyRequested("alias/key", ""))
+    monkeypatch.setattr(session_peer, "_KEY_SECONDS", 0.0)
+    node = _node(LocalService())
+    with pytest.raises(failures.ServiceUnavailable, match="KMS gave no data key of alias/key within 0 s"):
+        _finish(node, _run(node, "sleep 5"))
+
+
+def test_a_missing_cryptography_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(_key: bytes) -> t.NoReturn:
+        raise encryption.Unsupported("No module named 'cryptography'")
+
+    monkeypatch.setattr(PtyChannel, "asks", KeyRequested("alias/key", ""))
+    monkeypatch.setattr(encryption, "SessionCipher", unsupported)
+    node = _node(LocalService())
+    with pytest.raises(failures.NodeUnreachable, match=r"library cryptography is missing .*pip install cryptography"):
+        _finish(node, _run(node, "sleep 5"))
 
 
 # -- ends -------------------------------------------------------------------------------------------------------------
