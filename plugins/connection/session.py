@@ -74,6 +74,37 @@ options:
     ini:
       - section: fleet_ssm
         key: reason
+  document_name:
+    description:
+      - Session document to start sessions with, in place of C(AWS-StartInteractiveCommand) and, where that is denied, the account's
+        default one. It has the session type C(InteractiveCommands) or C(Standard_Stream).
+      - With one of your own, an IAM policy can allow Ansible's sessions and no others, sessions can run as C(root) from the start
+        (C(runAsElevated)), or have a KMS key, a RunAs user and logging of their own. The README has one to begin with.
+    type: str
+    vars:
+      - name: ansible_ssm_document_name
+    env:
+      - name: FLEET_SSM_DOCUMENT_NAME
+    ini:
+      - section: fleet_ssm
+        key: document_name
+  document_parameters:
+    description:
+      - Parameters of O(document_name), as a mapping; in the environment and in C(ansible.cfg) as JSON.
+      - The text C({command}) in a value becomes the command that makes the session ours. The document must run that value, and
+        nothing else, as its C(commands), and its C(allowedPattern) must let it pass.
+      - Where no value has C({command}), the document is taken for one that gives a shell (C(Standard_Stream)), and the command is
+        typed there.
+      - When this is not set, the document is tried with the parameter C(command), and where it has none with no parameters at all,
+        as one that gives a shell. V({}) says so at once and saves a call for each session.
+    type: raw
+    vars:
+      - name: ansible_ssm_document_parameters
+    env:
+      - name: FLEET_SSM_DOCUMENT_PARAMETERS
+    ini:
+      - section: fleet_ssm
+        key: document_parameters
   connection_timeout:
     description:
       - Seconds from the start of a session until the node must have answered.
@@ -206,6 +237,7 @@ EXAMPLES = r"""
       changed_when: false
 """
 
+import json
 import os
 import typing as t
 
@@ -214,7 +246,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as aws_options
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, settings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, openings, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import end_with_controller
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import Answer, BrokerClient
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
@@ -378,7 +410,18 @@ class Connection(ConnectionBase):
             connection_timeout=float(self.get_option("connection_timeout")),
             reconnect_timeout=float(self.get_option("reconnect_timeout")),
             stall_timeout=float(self.get_option("stall_timeout")),
+            document_name=str(self.get_option("document_name") or ""),
+            document_parameters=self._document_parameters(),
         )
+
+    def _document_parameters(self) -> openings.DocumentParameters | None:
+        given = self.get_option("document_parameters")
+        try:
+            return openings.read_parameters(json.loads(given) if isinstance(given, str) else given)
+        except ValueError as error:
+            raise AnsibleError(
+                f"document_parameters (ansible_ssm_document_parameters) is to be a mapping of parameters to texts: {error}"
+            ) from error
 
     def _translated(self, work: t.Callable[[], _Result]) -> _Result:
         """Do something and make Ansible's errors of ours: the only place where that happens."""

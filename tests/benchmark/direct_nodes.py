@@ -49,7 +49,8 @@ class DirectNodes:
         )
         self.ids = emulator.nodes()
         self._service = SessionService(self.options)
-        self._settings = {"connection_timeout": 60.0, "reconnect_timeout": 60.0, "stall_timeout": 120.0, **settings}
+        times = {"connection_timeout": 60.0, "reconnect_timeout": 60.0, "stall_timeout": 120.0}
+        self._settings: dict[str, t.Any] = {**times, **settings}
 
     def settings(self, machine: str) -> NodeSettings:
         """Return what a machine's sessions are made with."""

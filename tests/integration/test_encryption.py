@@ -20,9 +20,6 @@ _EXACT = """
 - ansible.builtin.shell: cat > input
   args: {stdin: "{{ lookup('ansible.builtin.file', 'input') }}", stdin_add_newline: false, chdir: "~"}
   no_log: true
-- ansible.builtin.uri: {url: "{{ faults }}", method: POST, body_format: json, body: {cut: {side: agent}}}
-  delegate_to: localhost
-  vars: {ansible_connection: local, ansible_python_interpreter: "{{ ansible_playbook_python }}"}
 - ansible.builtin.command: cat ~/input
   register: output
 - ansible.builtin.assert: {that: "output.stdout == lookup('ansible.builtin.file', 'input')"}
@@ -52,9 +49,8 @@ def _commands_and_files(ansible: Ansible, machine: str, tmp_path: pathlib.Path) 
     (tmp_path / "blob").write_bytes(blob[:5_000_000])
     (tmp_path / "input").write_text("".join(f"{number:7}\n" for number in range(131072)).strip(), encoding="ascii")
     with _key(ansible.emulator):
-        ansible.emulator.order({"cut": {"side": "client", "after": 150}})
-        faults = f"faults={ansible.emulator.url}/_emulator/faults"
-        run = ansible.playbook(_EXACT, ansible.inventory(machine), "--extra-vars", faults)
+        ansible.emulator.order({"cut": [{"side": side, "after": 150} for side in ("client", "agent")]})
+        run = ansible.playbook(_EXACT, ansible.inventory(machine))
     assert run.code == 0, str(run)
     assert (tmp_path / "fetched").read_bytes() == blob[:5_000_000]
     assert "cut" not in ansible.emulator.faults(), "the run was over before all cuts were made"

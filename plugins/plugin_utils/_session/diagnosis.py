@@ -54,6 +54,12 @@ _TABLE = (
     ),
     _Entry("InvalidInstanceId", "{target} is no managed node of this account in {region}."),
     _Entry("InvalidDocument", "the session document {document} does not exist in {region} or has another type than Session."),
+    _Entry(
+        "InvalidParameters",
+        "the session document {document} takes other parameters than it was given. Say in document_parameters"
+        " (ansible_ssm_document_parameters) what it takes, with {{command}} for the value of the one that becomes the session's"
+        " command; a document of the type Standard_Stream, which gives a shell, may take none.",
+    ),
     _Entry("DoesNotExistException", "the session to {target} does not exist any more."),
     # KMS; an alias or id is looked for in the session's region, where the agent will look for it too.
     _Entry(

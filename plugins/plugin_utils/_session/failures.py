@@ -33,6 +33,10 @@ class ActionDenied(AccessRefused):
     """AWS denies one action on one thing; another session document may be allowed."""
 
 
+class ParametersRefused(NodeUnreachable):
+    """A session document takes other parameters than it was given."""
+
+
 class TransferFailed(SessionFailure):
     """A file could not be moved."""
 
@@ -65,6 +69,7 @@ BY_NAME: dict[str, type[SessionFailure]] = {
         ServiceUnavailable,
         AccessRefused,
         ActionDenied,
+        ParametersRefused,
         TransferFailed,
         FileMissing,
         PythonMissing,

@@ -107,6 +107,13 @@ class Output:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SessionType:
+    """What kind of session the document has made, which the agent tells when it asks for a handshake."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class KeyRequested:
     """The agent wants the session encrypted; answer with ``encrypt``.
 
@@ -139,7 +146,7 @@ class Failed:
     reason: str
 
 
-Event = Output | KeyRequested | HandshakeComplete | Closed | Failed
+Event = Output | SessionType | KeyRequested | HandshakeComplete | Closed | Failed
 
 
 class DataChannelProtocol:
@@ -409,6 +416,7 @@ class DataChannelProtocol:
         key: KeyRequested | None = None
         for action in payloads.requested_actions(payload):
             if action.action_type == "SessionType":
+                self._events.append(SessionType(str(action.parameters.get("SessionType", ""))))
                 self._processed.append(payloads.ProcessedAction(action.action_type, payloads.ACTION_SUCCESS))
             elif action.action_type == "KMSEncryption":
                 parameters = action.parameters

@@ -29,13 +29,13 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
-    ActionDenied,
     BrokerBroken,
     NodeUnreachable,
     SessionFailure,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, RoundTrips, Throttling
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import SESSION_TYPES, Opening, openings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.parcels import ParcelWriter
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_conversation import Conversation
@@ -47,11 +47,10 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
     HandshakeComplete,
     KeyRequested,
     Output,
+    SessionType,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import (
-    DEFAULT_DOCUMENT,
-    INTERACTIVE_DOCUMENT,
     SessionService,
     Started,
 )
@@ -96,10 +95,10 @@ class Session:
         self._round_trips = RoundTrips()
         self._greeting_due: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
-        self._document = ""
         self._told = False
         self._begun = asyncio.get_running_loop().time()
         self._seconds: dict[str, float] = {}
+        self._opening: Opening | None = None
         self._starting: asyncio.Future[Started] | None = None
         self._peer: SessionPeer | None = None
         self._channel: Channel | None = None
@@ -217,32 +216,33 @@ class Session:
                 task.cancel()
 
     async def _start(self) -> None:
-        """Start with the document made for it; where that is denied, with the account's default one."""
-        command = bootstrap.session_command(self._settings.pythons)
-        try:
-            await self._start_with(INTERACTIVE_DOCUMENT, {"command": [command]})
-            self._program_sent = True
-        except ActionDenied as denied:
-            try:
-                await self._start_with(None, {})
-            except ActionDenied as also_denied:
-                raise ActionDenied(f"{denied} The account's default session document is denied too: {also_denied}") from also_denied
-
-    async def _start_with(self, document: str | None, parameters: dict[str, list[str]]) -> None:
+        """Start in the first way that can be had."""
         settings = self._settings
-        self._document = document or DEFAULT_DOCUMENT
+        refused: SessionFailure | None = None
+        for opening in openings(settings.document_name, settings.document_parameters, bootstrap.session_command(settings.pythons)):
+            try:
+                await self._start_with(opening)
+            except opening.gives_way as failure:
+                refused = type(failure)(f"{refused} {opening.introduction}{failure}") if refused else failure
+            else:
+                self._program_sent = not opening.typed
+                return
+        raise refused or BrokerBroken("there is no session document to start with")
+
+    async def _start_with(self, opening: Opening) -> None:
+        self._opening = opening
+        target, reason = self._settings.target, self._settings.reason
         self._starting = asyncio.ensure_future(
-            self._service.start(settings.target, document, parameters, settings.reason, self._throttling)
+            self._service.start(target, opening.document, opening.parameters, reason, self._throttling)
         )
         # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
         await asyncio.shield(self._starting)
 
     async def _start_again(self) -> None:
         """Start another session in place of one whose agent is deaf; it gets all that the first one got."""
-        document = None if self._document == DEFAULT_DOCUMENT else self._document
-        parameters = {"command": [bootstrap.session_command(self._settings.pythons)]} if document else {}
         await self._clean_up()
-        await self._start_with(document, parameters)
+        if self._opening is not None:
+            await self._start_with(self._opening)
 
     def _open_channel(self) -> Channel:
         if self._starting is None:
@@ -475,6 +475,19 @@ class Session:
     def _on_failed(self, event: Failed) -> None:
         self._fail(NodeUnreachable(event.reason))
 
+    @property
+    def _document(self) -> str:
+        return self._opening.document if self._opening is not None else ""
+
+    def _on_session_type(self, event: SessionType) -> None:
+        if event.name not in SESSION_TYPES:
+            self._fail(
+                NodeUnreachable(
+                    f"the session document {self._document} has the session type {event.name}, with which Ansible can do nothing."
+                    f" Name one of the type {' or '.join(SESSION_TYPES)} in document_name (ansible_ssm_document_name)."
+                )
+            )
+
     def _on_key_requested(self, event: KeyRequested) -> None:
         self._key = event.key_id
         self._service.shaking_hands.add(self._document)
@@ -498,6 +511,7 @@ _EVENTS: dict[type, t.Callable[[Session, t.Any], None]] = {
     Output: Session._on_output,
     Closed: Session._on_closed,
     Failed: Session._on_failed,
+    SessionType: Session._on_session_type,
     KeyRequested: Session._on_key_requested,
     HandshakeComplete: Session._ignore,
 }

@@ -25,15 +25,13 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     AccessRefused,
     ActionDenied,
     NodeUnreachable,
+    ParametersRefused,
     ServiceUnavailable,
     Throttled,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import DEFAULT_DOCUMENT
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.turns import Turns, to_its_end
-
-INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
-DEFAULT_DOCUMENT = "SSM-SessionManagerRunShell"
-"""What a session without a document is started with."""
 
 _THREADS = 16
 
@@ -47,6 +45,8 @@ _FAILURES: dict[aws_failures.FailureKind, type[NodeUnreachable]] = {
     aws_failures.FailureKind.THROTTLED: Throttled,
     aws_failures.FailureKind.UNAVAILABLE: ServiceUnavailable,
 }
+
+_FAILURES_BY_CODE: dict[str, type[NodeUnreachable]] = {"InvalidParameters": ParametersRefused}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,17 +90,18 @@ class SessionService:
         return self._session.region if self._session else ""
 
     async def start(
-        self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str, throttling: Throttling
+        self, target: str, document: str, parameters: dict[str, list[str]], reason: str, throttling: Throttling
     ) -> Started:
-        """Start a session; without a document it is the account's default one.
+        """Start a session.
 
         To cancel it is of use while AWS was not asked yet. From then on it returns what AWS has started, which must be ended.
         """
         request: dict[str, t.Any] = {"Target": target, "Reason": reason}
-        if document is not None:
-            request |= {"DocumentName": document, "Parameters": parameters}
-        about = {"target": target, "document": document or DEFAULT_DOCUMENT}
-        work = functools.partial(self._in_thread, "start_session", request, **about)
+        if document != DEFAULT_DOCUMENT:
+            request["DocumentName"] = document
+        if parameters:
+            request["Parameters"] = parameters
+        work = functools.partial(self._in_thread, "start_session", request, target=target, document=document)
         answer = await self._turns_of("StartSession").call(lambda: to_its_end(work()), throttling)
         return Started(answer["SessionId"], answer["TokenValue"], answer["StreamUrl"])
 
@@ -197,5 +198,5 @@ def _node_failure(error: aws_failures.AwsFailure, about: dict[str, str], region:
     said = str(getattr(error.__cause__, "response", {}).get("Error", {}).get("Message") or "")
     sentence = diagnose(error.code, said, region=region, **about)
     if sentence is not None:
-        return NodeUnreachable(sentence)
+        return _FAILURES_BY_CODE.get(error.code, NodeUnreachable)(sentence)
     return _FAILURES.get(error.kind, NodeUnreachable)(str(error))

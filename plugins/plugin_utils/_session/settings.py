@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import openings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.requests import MalformedRequest
 
 
@@ -23,6 +24,8 @@ class NodeSettings:
     :param connection_timeout: seconds from the first request to the program's greeting.
     :param reconnect_timeout: seconds a cut may last.
     :param stall_timeout: seconds for which the node's agent may acknowledge nothing.
+    :param document_name: the user's own session document; empty for AWS's.
+    :param document_parameters: what it is started with, as ``openings.py`` takes it.
     """
 
     target: str
@@ -31,6 +34,8 @@ class NodeSettings:
     connection_timeout: float = dataclasses.field(compare=False)
     reconnect_timeout: float = dataclasses.field(compare=False)
     stall_timeout: float = dataclasses.field(compare=False)
+    document_name: str = ""
+    document_parameters: openings.DocumentParameters | None = None
 
     @property
     def python_advice(self) -> str:
@@ -51,9 +56,13 @@ def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:
 def read(described: dict[str, t.Any]) -> tuple[AwsOptions, NodeSettings]:
     """Return what ``describe`` was given; raise MalformedRequest when it was not."""
     try:
-        settings = NodeSettings(**{**described["settings"], "pythons": tuple(described["settings"]["pythons"])})
+        given = dict(described["settings"])
+        given["pythons"] = tuple(given["pythons"])
+        if given["document_parameters"] is not None:
+            given["document_parameters"] = openings.read_parameters(dict(given["document_parameters"]))
+        settings = NodeSettings(**given)
         aws = AwsOptions.from_mapping(described["aws"])
         hash(settings)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedRequest(f"a node is not described as it should be: {error!r}") from None
     return aws, settings

@@ -131,9 +131,9 @@ class LocalService:
     access_key = "AKIAEXAMPLE (env)"
 
     def __init__(self) -> None:
-        self.started: list[str | None] = []
+        self.started: list[str] = []
         self.terminated: list[str] = []
-        self.refusals: dict[str | None, Exception] = {}
+        self.refusals: dict[str, Exception] = {}
         self.slowness = 0.0
         self.connected: bool | None = True
         self.keys: list[tuple[str, dict[str, str]]] = []
@@ -141,13 +141,13 @@ class LocalService:
         self.shaking_hands: set[str] = set()
 
     async def start(
-        self, target: str, document: str | None, parameters: dict[str, list[str]], reason: str, throttling: Throttling
+        self, target: str, document: str, parameters: dict[str, list[str]], reason: str, throttling: Throttling
     ) -> Started:
         await to_its_end(asyncio.sleep(self.slowness))
         self.started.append(document)
         if document in self.refusals:
             raise self.refusals[document]
-        command = parameters["command"][0] if document else "exec sh -i"
+        command = parameters["command"][0] if parameters else "exec sh -i"
         return Started(f"session-{len(self.started)}", command, "local:")
 
     async def is_connected(self, target: str) -> bool | None:

@@ -33,6 +33,7 @@ _KINDS = "Plugin with name InteractiveCommands {}. Step name: InteractiveCommand
             "i-1",
             "cannot begin sessions of the document Mine: it is too old, is just being updated",
         ),
+        ("InvalidParameters", "no", "i-1", "with {command} for the value of the one that becomes the session's command"),
         ("NotFoundException", "Invalid arn", "i-1", "the KMS key alias/mine, which does not exist in eu-west-1"),
         ("DisabledException", "is disabled.", "i-1", "the KMS key alias/mine, which is disabled. Enable it"),
         ("KMSInvalidStateException", "pending deletion", "i-1", "the KMS key alias/mine, which cannot be used"),

@@ -135,7 +135,7 @@ def test_early_input_is_sent_again_after_a_handshake_nobody_expected() -> None:
     ]
     channel.receive(_stream(1, b'{"CustomerMessage": "Hello"}', wire.HANDSHAKE_COMPLETE), 0.0)
     assert _inputs(channel) == [(3, b"first"), (4, b"second")]
-    assert list(channel.events()) == [protocol.HandshakeComplete("Hello")]
+    assert list(channel.events()) == [protocol.SessionType(""), protocol.HandshakeComplete("Hello")]
     assert channel.state is protocol.State.OPEN
 
 
@@ -371,6 +371,13 @@ def test_a_handshake_that_cannot_be_read_ends_the_channel() -> None:
     assert [message.type for message in _sent(channel)] == ["acknowledge"]
 
 
+def test_the_kind_of_session_is_told_by_the_agent_that_shakes_hands() -> None:
+    channel = protocol.DataChannelProtocol()
+    action = {"ActionType": "SessionType", "ActionParameters": {"SessionType": "Port", "Properties": None}}
+    channel.receive(_stream(0, json.dumps({"RequestedClientActions": [action]}).encode(), wire.HANDSHAKE_REQUEST), 0.0)
+    assert list(channel.events()) == [protocol.SessionType("Port")]
+
+
 def test_an_action_we_do_not_know_is_called_unsupported() -> None:
     channel = protocol.DataChannelProtocol()
     channel.receive(_stream(0, b'{"RequestedClientActions": [{"ActionType": "Dance"}]}', wire.HANDSHAKE_REQUEST), 0.0)
@@ -392,7 +399,7 @@ def _encrypted(channel: protocol.DataChannelProtocol | None = None) -> tuple[pro
 def test_a_key_is_asked_for_and_the_answer_covers_all_actions() -> None:
     channel = protocol.DataChannelProtocol()
     channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
-    assert list(channel.events()) == [protocol.KeyRequested("key", "c")]
+    assert list(channel.events()) == [protocol.SessionType(""), protocol.KeyRequested("key", "c")]
     assert [message.type for message in _sent(channel)] == ["acknowledge"]
     channel, _cipher = _encrypted()
     (answer,) = _sent(channel)
@@ -477,7 +484,7 @@ def test_an_agent_that_got_input_before_it_asked_for_a_key_is_called_deaf() -> N
     channel = _early()
     channel.send_input(b"too early", 0.0)
     channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
-    assert list(channel.events()) == [protocol.KeyRequested("key", "c", deaf=True)]
+    assert list(channel.events())[-1] == protocol.KeyRequested("key", "c", deaf=True)
 
 
 def test_an_error_told_in_the_middle_of_a_handshake_is_output() -> None:

@@ -24,7 +24,7 @@ def test_a_message_is_read_back(header: requests.Header, body: bytes) -> None:
 
 def test_a_node_is_described_as_json_and_read_back() -> None:
     aws = AwsOptions(region="eu-west-1", profile="ops")
-    node = settings.NodeSettings("mi-1", "why", ("python3",), 60.0, 30.0, 120.0)
+    node = settings.NodeSettings("mi-1", "why", ("python3",), 60.0, 30.0, 120.0, "Mine", (("program", ("{command}", "x")),))
     assert settings.read(json.loads(json.dumps(settings.describe(aws, node)))) == (aws, node)
 
 

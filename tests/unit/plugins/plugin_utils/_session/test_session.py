@@ -16,8 +16,8 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, failures, session, session_peer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import DEFAULT_DOCUMENT, INTERACTIVE_DOCUMENT
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import KeyRequested
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import INTERACTIVE_DOCUMENT
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
 from tests.unit.plugins.plugin_utils._session.pty_channel import LocalService, PtyChannel
@@ -146,12 +146,15 @@ def test_a_denied_document_gives_way_to_the_default_one() -> None:
     service.refusals[INTERACTIVE_DOCUMENT] = failures.ActionDenied("denied")
     node = _node(service)
     assert _finish(node, _run(node, "echo here")) == (0, b"here\n", b"")
-    assert service.started == [INTERACTIVE_DOCUMENT, None]
+    assert service.started == [INTERACTIVE_DOCUMENT, DEFAULT_DOCUMENT]
 
 
 def test_when_both_are_denied_both_are_told() -> None:
     service = LocalService()
-    service.refusals = {INTERACTIVE_DOCUMENT: failures.ActionDenied("One."), None: failures.ActionDenied("Two.")}
+    service.refusals = {
+        INTERACTIVE_DOCUMENT: failures.ActionDenied("One."),
+        DEFAULT_DOCUMENT: failures.ActionDenied("Two."),
+    }
     node = _node(service)
     with pytest.raises(failures.ActionDenied, match=r"One\. The account's default session document is denied too: Two\."):
         _finish(node, _run(node, "echo here"))

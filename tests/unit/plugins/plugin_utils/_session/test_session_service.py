@@ -12,6 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import DEFAULT_DOCUMENT
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService, Started
 
 from tests.unit.conftest import FakeAws, Refusal
@@ -42,7 +43,7 @@ def test_a_throttled_start_is_tried_again(fake_aws: FakeAws, code: str) -> None:
 
     fake_aws.answers["StartSession"] = start
     throttling = Throttling()
-    started = _with_service(lambda service: service.start(_NODE, None, {}, "test", throttling))
+    started = _with_service(lambda service: service.start(_NODE, DEFAULT_DOCUMENT, {}, "test", throttling))
     assert started == Started("s-1", "token", "wss://stream")
     assert throttling.count == refusals
     assert throttling.seconds > 0.25
@@ -86,7 +87,7 @@ def test_a_session_that_starts_after_its_caller_was_cancelled_is_told_all_the_sa
     fake_aws.answers["StartSession"] = start
 
     async def cancelled(service: SessionService) -> Started:
-        starting = asyncio.ensure_future(service.start(_NODE, None, {}, "test", Throttling()))
+        starting = asyncio.ensure_future(service.start(_NODE, DEFAULT_DOCUMENT, {}, "test", Throttling()))
         await asyncio.get_running_loop().run_in_executor(None, asked.wait, 20)
         starting.cancel()
         await asyncio.sleep(0.05)
@@ -104,7 +105,7 @@ def test_a_start_that_waits_for_its_turn_can_be_cancelled(fake_aws: FakeAws) -> 
 
     async def cancelled(service: SessionService) -> None:
         throttling = Throttling()
-        starting = asyncio.ensure_future(service.start(_NODE, None, {}, "test", throttling))
+        starting = asyncio.ensure_future(service.start(_NODE, DEFAULT_DOCUMENT, {}, "test", throttling))
         while not throttling.count:
             await asyncio.sleep(0.01)
         starting.cancel()
