@@ -105,6 +105,40 @@ options:
     ini:
       - section: fleet_ssm
         key: document_parameters
+  logging_warning:
+    description:
+      - Warn, once a run, when the Session Manager preferences or O(document_name) send what sessions print to S3 or CloudWatch
+        Logs.
+      - It takes one call of C(ssm:GetDocument) a run; where that is not allowed, C(-v) says so.
+    type: bool
+    default: true
+    vars:
+      - name: ansible_ssm_logging_warning
+    env:
+      - name: FLEET_SSM_LOGGING_WARNING
+    ini:
+      - section: fleet_ssm
+        key: logging_warning
+  remote_user:
+    description:
+      - Whom you expect sessions to run as. Session Manager decides that, and nothing said here changes it; who it is stands in
+        the preferences (C(runAsEnabled), C(runAsDefaultUser)), in O(document_name), or in the tag C(SSMSessionRunAs) of the IAM
+        identity.
+      - When sessions run as somebody else, a warning says so.
+    type: str
+    vars:
+      - name: ansible_user
+      - name: ansible_ssh_user
+    env:
+      - name: ANSIBLE_REMOTE_USER
+    ini:
+      - section: defaults
+        key: remote_user
+    cli:
+      - name: user
+        option: --user
+    keyword:
+      - name: remote_user
   connection_timeout:
     description:
       - Seconds from the start of a session until the node must have answered.
@@ -285,7 +319,7 @@ class Connection(ConnectionBase):
         super().__init__(*args, **kwargs)
         # meta: reset_connection runs in the controller itself, without this.
         self._controller = int(kwargs.get("ansible_playbook_pid") or os.getpid())
-        self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""), self._on_session)
+        self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""), self._on_session, self._on_remark)
 
     def _connect(self) -> Connection:
         if not self._connected:
@@ -396,6 +430,20 @@ class Connection(ConnectionBase):
         )
         phases = ", ".join(f"{phase} {seconds:.2f} s" for phase, seconds in news["seconds"].items())
         display.vvvv(f"SSM: SESSION {news['session']} after {phases}", host=self._name)
+        wanted = str(self.get_option("remote_user") or "")
+        if wanted and wanted != news["user"]:
+            # With no name of a node in it, so that Ansible says it once.
+            display.warning(
+                f"Sessions run as {news['user']} and not as {wanted}, which ansible_user (remote_user, --user) asks for: Session"
+                f" Manager decides who they run as. Become {wanted} (become_user), have sessions run as {wanted} by RunAs"
+                " (runAsDefaultUser in the Session Manager preferences or in a document of your own), or leave ansible_user out."
+            )
+
+    def _on_remark(self, remark: dict[str, t.Any]) -> None:
+        if remark["warns"]:
+            display.warning(str(remark["text"]))
+        else:
+            display.v(str(remark["text"]), host=self._name)
 
     def _node(self) -> dict[str, t.Any]:
         """Describe the node to the broker; options are plain values there, whatever Ansible makes of them."""
@@ -412,6 +460,7 @@ class Connection(ConnectionBase):
             stall_timeout=float(self.get_option("stall_timeout")),
             document_name=str(self.get_option("document_name") or ""),
             document_parameters=self._document_parameters(),
+            logging_warning=bool(self.get_option("logging_warning")),
         )
 
     def _document_parameters(self) -> openings.DocumentParameters | None:

@@ -82,6 +82,7 @@ class Session:
     parameters: dict[str, list[str]]
     owner: str
     reason: str
+    run_as: str  # the tag SSMSessionRunAs of whoever started it
     started: datetime.datetime
     idle_limit: float = 0.0  # seconds without input, 0 for no limit
     duration_limit: float = 0.0  # seconds

@@ -134,7 +134,7 @@ class Worker:
 
     async def _pass_on(self, node: ManagedNode, results: t.AsyncIterator[t.Any]) -> None:
         async for result in results:
-            await self._tell_of_session(node)
+            await self._tell(node)
             if result.kind in _STREAMS:
                 await self._send({"event": _STREAMS[result.kind]}, result.data)
             elif result.kind is Kind.EXIT:
@@ -152,13 +152,15 @@ class Worker:
             async for _block in blocks:
                 pass
             raise
-        await self._tell_of_session(node)
+        await self._tell(node)
         await self._send({"event": "done"})
 
-    async def _tell_of_session(self, node: ManagedNode) -> None:
+    async def _tell(self, node: ManagedNode) -> None:
         news = node.news()
         if news is not None:
             await self._send({"event": "session", **news})
+        for remark in node.take_remarks():
+            await self._send({"event": "remark", "text": remark.text, "warns": remark.warns})
 
     async def _blocks(self, size: int) -> t.AsyncIterator[bytes]:
         while size > 0:

@@ -39,6 +39,13 @@ Answer = tuple[int, bytes, bytes]
 """Exit code, stdout and stderr."""
 
 
+_Hears = t.Callable[[requests.Header], None]
+
+
+def _ignore(_header: requests.Header) -> None:
+    """Do nothing."""
+
+
 class _Output:
     """What a command has printed so far, and its exit code."""
 
@@ -68,11 +75,12 @@ class BrokerClient:
     :param controller: process id of ansible-playbook; its end is the broker's end.
     :param task: Ansible's id of the task that it asks for.
     :param on_session: told of a session that has begun, by the first request to use it (``Session.news``).
+    :param on_remark: told what the user should know beside the results: ``text``, and whether it ``warns``.
     """
 
-    def __init__(self, controller: int, task: str = "", on_session: t.Callable[[dict[str, t.Any]], None] | None = None) -> None:
+    def __init__(self, controller: int, task: str = "", on_session: _Hears = _ignore, on_remark: _Hears = _ignore) -> None:
         self._task = task
-        self._on_session = on_session
+        self._hears: dict[str, _Hears] = {"alive": _ignore, "session": on_session, "remark": on_remark}
         self._place = BrokerPlace(controller)
         self._socket: socket.socket | None = None
         self.lacks_python = False
@@ -197,10 +205,10 @@ class BrokerClient:
                 ended = answer["event"] in ("exit", "done", "failed")
                 if answer["event"] == "failed":
                     raise BY_NAME.get(answer["failure"], SessionFailure)(answer["text"])
-                if answer["event"] == "session":
-                    if self._on_session is not None:
-                        self._on_session(answer)
-                elif answer["event"] != "alive":
+                hears = self._hears.get(answer["event"])
+                if hears is not None:
+                    hears(answer)
+                else:
                     yield answer, content
         except (ConnectionError, EOFError, TimeoutError) as error:
             raise NodeUnreachable(

@@ -77,6 +77,19 @@ _TABLE = (
         "sessions to {target} are to be encrypted with the KMS key {key}, which cannot be used in the state it is in, for instance"
         " because it is about to be deleted.",
     ),
+    # agent/session/shell/shell_unix.go
+    _Entry(
+        CLOSED,
+        "the session document {document}, or the Session Manager preferences, have sessions run as a user that {target} does not"
+        " have. Create the user there, or change the RunAs user: runAsDefaultUser, or the tag SSMSessionRunAs of the IAM identity.",
+        words="RunAs user .* does not exist",
+    ),
+    _Entry(
+        CLOSED,
+        "the session document {document}, or the Session Manager preferences, turn RunAs on and name no user. Set runAsDefaultUser"
+        " there, or the tag SSMSessionRunAs of the IAM identity.",
+        words="please set the RunAs default user",
+    ),
     # agent/session/datachannel/datachannel.go
     _Entry(
         CLOSED,

@@ -33,6 +33,10 @@ class ActionDenied(AccessRefused):
     """AWS denies one action on one thing; another session document may be allowed."""
 
 
+class DocumentMissing(NodeUnreachable):
+    """There is no such session document."""
+
+
 class ParametersRefused(NodeUnreachable):
     """A session document takes other parameters than it was given."""
 
@@ -69,6 +73,7 @@ BY_NAME: dict[str, type[SessionFailure]] = {
         ServiceUnavailable,
         AccessRefused,
         ActionDenied,
+        DocumentMissing,
         ParametersRefused,
         TransferFailed,
         FileMissing,

@@ -25,6 +25,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Session
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_logging import UserRemark
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
@@ -65,6 +66,10 @@ class ManagedNode:
     def lacks_python(self) -> bool:
         """Whether its session goes without a Python."""
         return self._session is not None and self._session.lacks_python
+
+    def take_remarks(self) -> list[UserRemark]:
+        """Return what the user should know beside the results, each remark once."""
+        return self._service.take_remarks()
 
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""

@@ -19,6 +19,9 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import messages
 CLIENT_VERSION = "1.2.650.0"
 """The session-manager-plugin we behave like. Below 1.2.331 the agent changes its manners for old clients."""
 
+_ERROR_LINE = "----------ERROR-------"
+"""What agents put between a plugin's output and its error (agent/framework/processor/executer/iohandler)."""
+
 ACTION_SUCCESS = 1
 ACTION_UNSUPPORTED = 3
 
@@ -148,7 +151,7 @@ def customer_message(payload: bytes) -> str:
 
 def closing_reason(payload: bytes) -> str:
     """Return why a channel was closed; empty when the command just ended."""
-    return str(_object(payload, "channel_closed").get("Output") or "")
+    return str(_object(payload, "channel_closed").get("Output") or "").replace(_ERROR_LINE, "").strip()
 
 
 def window_size(columns: int, rows: int) -> bytes:

@@ -249,6 +249,8 @@ class Session:
             raise NodeUnreachable("no session was started")
         started = self._starting.result()
         self._note("StartSession")
+        if self._settings.logging_warning:
+            self._service.look_for_logging(self._document)
         self._abandoned += self._opened_figures()
         self._peer = SessionPeer(self._service, started.session_id, self._settings.target, self._throttling)
         handshakes = self._document in self._service.shaking_hands

@@ -19,11 +19,13 @@ import typing as t
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import failures as aws_failures
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import session_logging
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.diagnosis import diagnose
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import KEY_BYTES
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     AccessRefused,
     ActionDenied,
+    DocumentMissing,
     NodeUnreachable,
     ParametersRefused,
     ServiceUnavailable,
@@ -46,7 +48,10 @@ _FAILURES: dict[aws_failures.FailureKind, type[NodeUnreachable]] = {
     aws_failures.FailureKind.UNAVAILABLE: ServiceUnavailable,
 }
 
-_FAILURES_BY_CODE: dict[str, type[NodeUnreachable]] = {"InvalidParameters": ParametersRefused}
+_FAILURES_BY_CODE: dict[str, type[NodeUnreachable]] = {
+    "InvalidDocument": DocumentMissing,
+    "InvalidParameters": ParametersRefused,
+}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class SessionService:
         self._threads = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="ssm")
         self.shaking_hands: set[str] = set()
         """Session documents whose sessions begin with a handshake, as one of them did."""
+        self._remarks: list[session_logging.UserRemark] = []
+        self._looked_at: dict[str, asyncio.Task[None]] = {}
         self._turns: dict[str, Turns] = {}
         self.access_key = ""
         """The one that calls are made with, and where it comes from; known after the first."""
@@ -125,6 +132,30 @@ class SessionService:
         request = {"KeyId": key, "NumberOfBytes": KEY_BYTES, "EncryptionContext": context}
         answer = await self._in_thread("generate_data_key", request, service="kms", target=target, key=key)
         return DataKey(answer["Plaintext"], answer["CiphertextBlob"])
+
+    def look_for_logging(self, document: str) -> None:
+        """Find out, once and beside everything else, whether sessions of a document are logged; ``take_remarks`` tells."""
+        with_preferences = session_logging.document_with_preferences(document)
+        if with_preferences not in self._looked_at:
+            self._looked_at[with_preferences] = asyncio.ensure_future(self._look_for_logging(with_preferences))
+
+    async def _look_for_logging(self, document: str) -> None:
+        try:
+            answer = await self._in_thread("get_document", {"Name": document, "DocumentFormat": "JSON"}, document=document)
+        except DocumentMissing:
+            # An account whose preferences were never saved: nothing is logged.
+            return
+        except NodeUnreachable as failure:
+            self._remarks.append(session_logging.unknown(document, str(failure)))
+            return
+        remark = session_logging.remark(document, self.region, str(answer.get("Content")))
+        if remark is not None:
+            self._remarks.append(remark)
+
+    def take_remarks(self) -> list[session_logging.UserRemark]:
+        """Return what the user should know, each remark once."""
+        remarks, self._remarks = self._remarks, []
+        return remarks
 
     async def is_connected(self, target: str) -> bool | None:
         """Ask whether a node's agent is there; None when this identity may not ask."""

@@ -26,6 +26,7 @@ class NodeSettings:
     :param stall_timeout: seconds for which the node's agent may acknowledge nothing.
     :param document_name: the user's own session document; empty for AWS's.
     :param document_parameters: what it is started with, as ``openings.py`` takes it.
+    :param logging_warning: whether the user is to be told that sessions are logged.
     """
 
     target: str
@@ -36,6 +37,7 @@ class NodeSettings:
     stall_timeout: float = dataclasses.field(compare=False)
     document_name: str = ""
     document_parameters: openings.DocumentParameters | None = None
+    logging_warning: bool = dataclasses.field(default=False, compare=False)
 
     @property
     def python_advice(self) -> str:

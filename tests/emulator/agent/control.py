@@ -144,7 +144,8 @@ class Agent:
             "IsRoutingFailure": False,
             "AwsAccountId": "",
             "InstanceId": self._api.node,
-            "Output": failure,
+            # As the agent joins a plugin's output, which is empty here, and its error (iohandler).
+            "Output": f"\n----------ERROR-------\n{failure}" if failure else "",
             "RetryNumber": 0,
         }
         await self._send_until_acknowledged("agent_task_complete", done)

@@ -27,10 +27,14 @@ class Plan:
     elevated: bool  # runs as root
     properties: dict[str, t.Any]
     key: str  # KMS key that encrypts the session
+    run_as: str | None  # who it runs as; None: the agent's own choice, an empty text: nobody was named
 
 
-def read(document: dict[str, t.Any], parameters: dict[str, t.Any]) -> Plan:
-    """Return the plan of a document with these parameters; defaults fill what is not given."""
+def read(document: dict[str, t.Any], parameters: dict[str, t.Any], tagged_user: str = "") -> Plan:
+    """Return the plan of a document with these parameters; defaults fill what is not given.
+
+    :param tagged_user: whom the IAM identity of the client has sessions run as; goes before the document's.
+    """
     values = values_of(document, parameters)
     properties = substituted(document.get("properties") or {}, values)
     inputs = substituted(document.get("inputs") or {}, values)
@@ -41,6 +45,7 @@ def read(document: dict[str, t.Any], parameters: dict[str, t.Any]) -> Plan:
         separate=is_true(shell.get("separateOutputStream")),
         elevated=is_true(shell.get("runAsElevated")),
         properties=properties,
+        run_as=str(tagged_user or inputs.get("runAsDefaultUser") or "").strip() if is_true(inputs.get("runAsEnabled")) else None,
         key=str(inputs.get("kmsKeyId") or ""),
     )
 

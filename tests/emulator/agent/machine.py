@@ -10,6 +10,7 @@ import dataclasses
 import fcntl
 import os
 import pathlib
+import pwd
 import subprocess
 import termios
 import typing as t
@@ -17,6 +18,7 @@ import typing as t
 from tests.emulator.agent import descriptors
 
 _LOOK_EVERY = 0.02
+BAD_START_PAUSE = 2.0  # what the agent waits before it tells that there is nothing to start (shell.go, execute)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,31 +32,55 @@ class Machine:
     working_folder: pathlib.Path  # the agent's, which its shells start in
     path: str
 
-    def environment(self, elevated: bool) -> dict[str, str]:
+    def environment(self, elevated: bool, user: str = "") -> dict[str, str]:
         """Return what a session's process has: HOME, TERM and LANG as the agent sets them, the rest as systemd does."""
-        home = self.root_home if elevated else self.home
+        own_home = pathlib.Path("/home", user) if user else self.home
+        home = self.root_home if elevated else own_home
         return {"HOME": str(home), "PATH": self.path, "TERM": "xterm-256color", "LANG": os.environ.get("LANG") or "C.UTF-8"}
 
     def start(
-        self, argv: list[str], *, terminal: int | None = None, elevated: bool = False, folder: str = "", **streams: t.Any
+        self,
+        argv: list[str],
+        *,
+        terminal: int | None = None,
+        elevated: bool = False,
+        run_as: str | None = None,
+        folder: str = "",
+        **streams: t.Any,
     ) -> subprocess.Popen[bytes]:
-        """Start a process, as root or the session user; with a terminal it becomes the leader of a session on it."""
+        """Start a process, as root, the session user or another; with a terminal it becomes the leader of a session on it."""
         switch: dict[str, t.Any] = {}
-        if os.geteuid() == 0 and not elevated and self.user_id != 0:
+        if run_as and not elevated:
+            account = pwd.getpwnam(run_as)
+            groups = os.getgrouplist(run_as, account.pw_gid)
+            switch = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
+        elif os.geteuid() == 0 and not elevated and self.user_id != 0:
             switch = {"user": self.user_id, "group": self.group_id, "extra_groups": [self.group_id]}
         if terminal is not None:
             streams = dict.fromkeys(("stdin", "stdout", "stderr"), terminal)
             if switch:
-                os.fchown(terminal, self.user_id, -1)
+                os.fchown(terminal, switch["user"], -1)
         return subprocess.Popen(
             argv,
             cwd=folder or self.working_folder,
-            env=self.environment(elevated),
+            env=self.environment(elevated, run_as or ""),
             start_new_session=True,
             preexec_fn=_control_terminal if terminal is not None else None,
             **streams,
             **switch,
         )
+
+
+def check_run_as(user: str | None) -> None:
+    """Raise ValueError, in the agent's words, when sessions cannot run as a user (shell_unix.go, StartCommandExecutor)."""
+    if user is None:
+        return
+    if not user:
+        raise ValueError("please set the RunAs default user")
+    if os.geteuid() != 0:
+        raise ValueError("the agent must run as root to use RunAs")
+    if user not in {account.pw_name for account in pwd.getpwall()}:
+        raise ValueError(f"failed to start pty since RunAs user {user} does not exist")
 
 
 def _control_terminal() -> None:

@@ -22,13 +22,12 @@ from tests.emulator import wire
 from tests.emulator.agent import descriptors
 from tests.emulator.agent.data_channel import DataChannel
 from tests.emulator.agent.documents import Plan
-from tests.emulator.agent.machine import Machine, ended
+from tests.emulator.agent.machine import BAD_START_PAUSE, Machine, check_run_as, ended
 from tests.emulator.agent.utf8_filter import Utf8Filter
 
 _READ = 1024
 _PACE = 0.001
 _SIGNALS = {0x03: signal.SIGINT, 0x1C: signal.SIGQUIT}
-_BAD_COMMAND_PAUSE = 2.0
 _ERROR_PAUSE = 1.0
 
 
@@ -62,12 +61,24 @@ class NonInteractiveSession:
     async def run(self, channel: DataChannel) -> bool:
         """Run the program to its end and send its output."""
         try:
-            argv = shlex.split(self._plan.commands, comments=True)
+            argv = self._argv()
         except ValueError as error:
-            await asyncio.sleep(_BAD_COMMAND_PAUSE + _ERROR_PAUSE)
-            message = f"Unable to start command: Failed to parse commands input: {error}\n\n"
+            await asyncio.sleep(BAD_START_PAUSE + _ERROR_PAUSE)
+            message = f"Unable to start command: {error}\n"
             await channel.send(wire.STDERR, message.encode())
             return False
+        return await self._until_over(channel, argv)
+
+    def _argv(self) -> list[str]:
+        """Return the program and its arguments; ValueError has the reason why there is none to be started."""
+        try:
+            argv = shlex.split(self._plan.commands, comments=True)
+        except ValueError as error:
+            raise ValueError(f"Failed to parse commands input: {error}\n") from error
+        check_run_as(None if self._plan.elevated else self._plan.run_as)
+        return argv
+
+    async def _until_over(self, channel: DataChannel, argv: list[str]) -> bool:
         work = asyncio.ensure_future(
             self._run_separate(channel, argv) if self._plan.separate else self._run_combined(channel, argv)
         )
@@ -118,7 +129,9 @@ class NonInteractiveSession:
             os.close(err)
 
     def _start(self, argv: list[str], **streams: t.Any) -> subprocess.Popen[bytes]:
-        return self._machine.start(argv, stdin=subprocess.DEVNULL, elevated=self._plan.elevated, **streams)
+        return self._machine.start(
+            argv, stdin=subprocess.DEVNULL, elevated=self._plan.elevated, run_as=self._plan.run_as, **streams
+        )
 
     async def _tell_error(self, channel: DataChannel, argv: list[str], error: OSError) -> None:
         await asyncio.sleep(_ERROR_PAUSE)

@@ -67,7 +67,7 @@ class AgentSession:
 
     def __init__(self, api: Api, machine: Machine, task: dict[str, t.Any]) -> None:
         self.session_id: str = task["SessionId"]
-        self._plan = documents.read(task["DocumentContent"], task.get("Parameters") or {})
+        self._plan = documents.read(task["DocumentContent"], task.get("Parameters") or {}, str(task.get("RunAsUser") or ""))
         self._kind = _KINDS[self._plan.kind](machine, self._plan)
         self._api = api
         encrypted = self._plan.key and self._plan.kind != "Port"

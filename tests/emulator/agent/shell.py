@@ -23,7 +23,7 @@ from tests.emulator import wire
 from tests.emulator.agent import descriptors
 from tests.emulator.agent.data_channel import DataChannel
 from tests.emulator.agent.documents import Plan
-from tests.emulator.agent.machine import Machine, ended
+from tests.emulator.agent.machine import BAD_START_PAUSE, Machine, check_run_as, ended
 from tests.emulator.agent.utf8_filter import Utf8Filter
 
 _FIRST_OUTPUT = 1.0
@@ -40,6 +40,7 @@ class ShellSession:
         # An empty command is a plain shell, whatever the document (shell_unix.go, StartCommandExecutor).
         self._argv = ["sh", "-c", plan.commands] if plan.commands.strip() else ["sh"]
         self._elevated = plan.elevated
+        self._run_as = None if plan.elevated else plan.run_as
         self._machine = machine
         self._terminal = -1
         self._cancelled = asyncio.Event()
@@ -59,9 +60,14 @@ class ShellSession:
 
     async def run(self, channel: DataChannel) -> bool:
         """Run the shell to its end and send what it prints; True when it ended by itself."""
+        try:
+            check_run_as(self._run_as)
+        except ValueError as error:
+            await asyncio.sleep(BAD_START_PAUSE)
+            raise ValueError(f"Unable to start command: {error}\n") from error
         terminal, other_end = pty.openpty()
         try:
-            process = self._machine.start(self._argv, terminal=other_end, elevated=self._elevated)
+            process = self._machine.start(self._argv, terminal=other_end, elevated=self._elevated, run_as=self._run_as)
         finally:
             os.close(other_end)
         os.set_blocking(terminal, False)

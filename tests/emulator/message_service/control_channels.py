@@ -153,7 +153,7 @@ def start_message(session: Session) -> bytes:
         "DocumentContent": session.document,
         "SessionId": session.session_id,
         "Parameters": jobs.parameters_for_node(session.document.get("parameters") or {}, session.parameters),
-        "RunAsUser": "",
+        "RunAsUser": session.run_as,
         "SessionOwner": session.owner,
     }
     return wire.document(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import secrets
 import typing as t
 
+import moto.backends
+
 from tests.emulator import moments
 from tests.emulator.answers import ApiError
 from tests.emulator.operations import documents
@@ -39,6 +41,7 @@ def start_session(caller: Caller, params: Params) -> Answer:
         parameters=params.get("Parameters", {}),
         owner=caller.credential.principal if caller.credential else "",
         reason=params.get("Reason", ""),
+        run_as=_run_as(caller),
         started=now(),
         idle_limit=idle_limit,
         duration_limit=duration_limit,
@@ -53,6 +56,14 @@ def _limits(preferences: dict[str, t.Any]) -> tuple[float, float]:
     """Return the account's limits, idle and in all, which the document has as texts in minutes; idle ones have 20 if not set."""
     inputs = preferences.get("inputs") or {}
     return 60.0 * int(inputs.get("idleSessionTimeout") or 20), 60.0 * int(inputs.get("maxSessionDuration") or 0)
+
+
+def _run_as(caller: Caller) -> str:
+    """Return whom the IAM user's tag has sessions run as; it holds where RunAs is turned on."""
+    backend: t.Any = moto.backends.get_backend("iam")[caller.state.account]["aws"]
+    user = backend.users.get(_owner(caller))
+    tags = backend.tagger.get_tag_dict_for_resource(user.arn) if user is not None else {}
+    return str(tags.get("SSMSessionRunAs", ""))
 
 
 def _owner(caller: Caller) -> str:

@@ -154,6 +154,9 @@ class LocalService:
         await asyncio.sleep(self.slowness)
         return self.connected
 
+    def take_remarks(self) -> list[t.Any]:
+        return []
+
     async def data_key(self, key: str, context: dict[str, str], target: str) -> DataKey:
         self.keys.append((key, context))
         if self.key_refusal is not None:

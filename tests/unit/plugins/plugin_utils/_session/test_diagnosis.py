@@ -37,6 +37,8 @@ _KINDS = "Plugin with name InteractiveCommands {}. Step name: InteractiveCommand
         ("NotFoundException", "Invalid arn", "i-1", "the KMS key alias/mine, which does not exist in eu-west-1"),
         ("DisabledException", "is disabled.", "i-1", "the KMS key alias/mine, which is disabled. Enable it"),
         ("KMSInvalidStateException", "pending deletion", "i-1", "the KMS key alias/mine, which cannot be used"),
+        (CLOSED, "since RunAs user joe does not exist", "i-1", "have sessions run as a user that i-1 does not have"),
+        (CLOSED, "please set the RunAs default user", "i-1", "turn RunAs on and name no user"),
         (CLOSED, "Fetching data key failed: No", "i-1", "the IAM action kms:Decrypt on alias/mine"),
         (CLOSED, "Setting up data channel with id x failed", "i-1", "must allow ssmmessages:CreateDataChannel"),
     ],

@@ -77,6 +77,19 @@ def test_texts_for_the_user_are_read() -> None:
     assert payloads.customer_message(b"{}") == ""
     assert payloads.closing_reason(b'{"Output": "Session terminated"}') == "Session terminated"
     assert payloads.closing_reason(b'{"Output": null}') == ""
+    assert payloads.closing_reason(b'{"Output": "\\n----------ERROR-------\\nNo such user\\n"}') == "No such user"
+
+
+def test_the_key_is_answered_by_its_encrypted_form_and_the_challenge_by_its_own() -> None:
+    answer = payloads.key_answer(b"key", challenged=False)
+    assert answer.result == {"KMSCipherTextKey": "a2V5", "ChallengeAcknowledgement": False}
+    assert payloads.challenge(payloads.challenge_answer(b"proof")) == b"proof"
+
+
+@pytest.mark.parametrize("payload", [b"{}", b'{"Challenge": 1}', b'{"Challenge": "%"}', b'{"Challenge": null}', b"[]"])
+def test_a_challenge_that_is_none_is_called_so(payload: bytes) -> None:
+    with pytest.raises(payloads.MalformedPayload, match="encryption challenge"):
+        payloads.challenge(payload)
 
 
 def test_a_size_has_columns_and_rows() -> None:
