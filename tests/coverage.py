@@ -19,7 +19,7 @@ _CLONE = pathlib.Path(__file__).resolve().parents[1]
 _DATA = _CLONE / ".cache" / "coverage"
 
 _PURE = (
-    "bootstrap", "bundle", "cutting", "escalation", "failures", "figures", "frames", "messages", "pacing", "parcels", "payloads",
+    "bootstrap", "bundle", "cutting", "escalation", "failures", "frames", "messages", "parcels", "payloads",
     "pieces", "protocol", "requests", "retransmission", "settings",
 )  # fmt: skip
 _SESSION = "plugins/plugin_utils/_session"

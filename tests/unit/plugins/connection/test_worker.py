@@ -40,7 +40,7 @@ def broker():
         header_length, body_length = requests.LENGTHS.unpack(lengths)
         asked = requests.decode_header(theirs.recv(header_length, socket.MSG_WAITALL))
         theirs.recv(body_length + asked.get("size", 0), socket.MSG_WAITALL)
-        ending = {"event": "exit", "code": 7} if asked["operation"] == "execute" else {"event": "done"}
+        ending = {"event": "exit", "code": 7, "lacks_python": False} if asked["operation"] == "execute" else {"event": "done"}
         if asked["operation"] == "get":
             ending["sha256"] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
         theirs.sendall(requests.encode(ending))

@@ -21,7 +21,10 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 
 _Answers = dict[str, list[tuple[requests.Header, bytes]]]
 
-_EXIT: list[tuple[requests.Header, bytes]] = [({"event": "stdout"}, b"out"), ({"event": "exit", "code": 0}, b"")]
+_EXIT: list[tuple[requests.Header, bytes]] = [
+    ({"event": "stdout"}, b"out"),
+    ({"event": "exit", "code": 0, "lacks_python": False}, b""),
+]
 
 
 class _Broker:
