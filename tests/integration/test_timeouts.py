@@ -43,6 +43,20 @@ def test_a_silent_task_on_a_real_agent_outlives_the_idle_timeout(ansible_on_real
     _a_silent_task_outlives_the_idle_timeout(ansible_on_real_agents, "real-1")
 
 
+def test_a_silent_task_on_a_node_without_python_outlives_the_idle_timeout(ansible: Ansible) -> None:
+    ansible.emulator.order({"limit": {"idle": 3}})
+    run = ansible.playbook(
+        """
+- ansible.builtin.raw: sleep 5; echo slept; cat
+  register: result
+- ansible.builtin.assert: {that: result.stdout | trim == "slept"}
+""",
+        ansible.inventory("snakeless", ansible_ssm_stall_timeout=_STALL),
+    )
+    assert run.code == 0, str(run)
+    assert ansible.emulator.calls("ssm:StartSession") == 1
+
+
 def test_an_idle_session_is_ended_where_nothing_is_said_in_time_and_that_is_told(ansible: Ansible) -> None:
     ansible.emulator.order({"limit": {"idle": 3}})
     run = ansible.playbook(_SILENT, ansible.inventory("web-1"))
