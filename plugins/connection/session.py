@@ -62,6 +62,18 @@ options:
     ini:
       - section: fleet_ssm
         key: pythons
+  messages_endpoint_url:
+    description:
+      - Where data channels are opened, when not where AWS says, such as a VPC endpoint of C(ssmmessages) without private DNS.
+        O(endpoint_url) and C(AWS_ENDPOINT_URL_SSM) are about the API alone.
+    type: str
+    vars:
+      - name: ansible_ssm_messages_endpoint_url
+    env:
+      - name: FLEET_SSM_MESSAGES_ENDPOINT_URL
+    ini:
+      - section: fleet_ssm
+        key: messages_endpoint_url
   reason:
     description:
       - What the session's reason says in the session history and in CloudTrail.
@@ -455,6 +467,7 @@ class Connection(ConnectionBase):
             target=self._target,
             reason=str(self.get_option("reason")),
             pythons=tuple(str(python) for python in self.get_option("pythons")),
+            messages_endpoint_url=str(self.get_option("messages_endpoint_url") or ""),
             connection_timeout=float(self.get_option("connection_timeout")),
             reconnect_timeout=float(self.get_option("reconnect_timeout")),
             stall_timeout=float(self.get_option("stall_timeout")),

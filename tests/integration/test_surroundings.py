@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
+import json
 import os
 import pathlib
 import selectors
 import socket
 import threading
+import urllib.parse
 
 import pytest
 
@@ -104,6 +106,27 @@ def test_endpoint_region_and_authority_may_be_options(ansible: Ansible) -> None:
     del ansible.environment["AWS_DEFAULT_REGION"]
     run = ansible.playbook(_PING, ansible.inventory("web-1", **options))
     assert run.code == 0, str(run)
+
+
+def test_data_channels_may_be_opened_at_an_endpoint_of_ones_own(ansible: Ansible) -> None:
+    service = json.loads((ansible.emulator.folder / "emulator.json").read_text(encoding="utf-8"))["messages_url"]
+    there = urllib.parse.urlsplit(service)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        used = threading.Event()
+        target = (str(there.hostname), int(there.port or 0))
+        threading.Thread(target=_forward_one, args=(listening, target, used), daemon=True).start()
+        endpoint = f"https://localhost:{listening.getsockname()[1]}"
+        run = ansible.playbook(_PING, ansible.inventory("web-1", ansible_ssm_messages_endpoint_url=endpoint))
+    assert run.code == 0, str(run)
+    assert used.is_set()
+
+
+def _forward_one(listening: socket.socket, there: tuple[str, int], used: threading.Event) -> None:
+    """Pass the first connection on to somewhere else."""
+    client, _address = listening.accept()
+    used.set()
+    with client, socket.create_connection(there) as server:
+        _pass_on(client, server)
 
 
 def test_a_controller_needs_no_home_that_it_can_write(ansible: Ansible) -> None:

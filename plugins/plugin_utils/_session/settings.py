@@ -21,6 +21,7 @@ class NodeSettings:
     """What a session to a node is made with; equal settings share a session, and how long one waits makes no difference.
 
     :param pythons: interpreters to try on the node, in order.
+    :param messages_endpoint_url: where data channels are opened; empty for where AWS says.
     :param connection_timeout: seconds from the first request to the program's greeting.
     :param reconnect_timeout: seconds a cut may last.
     :param stall_timeout: seconds for which the node's agent may acknowledge nothing.
@@ -32,6 +33,7 @@ class NodeSettings:
     target: str
     reason: str
     pythons: tuple[str, ...]
+    messages_endpoint_url: str = dataclasses.field(default="", kw_only=True)
     connection_timeout: float = dataclasses.field(compare=False)
     reconnect_timeout: float = dataclasses.field(compare=False)
     stall_timeout: float = dataclasses.field(compare=False)
