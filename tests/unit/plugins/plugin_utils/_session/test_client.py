@@ -107,6 +107,6 @@ def test_a_transfer_that_fails_on_this_side_leaves_its_conversation(monkeypatch:
 def test_a_session_that_has_begun_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
     client, _broker = _client(monkeypatch, {"execute": [({"event": "session", "session": "demo-1"}, b""), *_EXIT]})
     told: list[dict[str, t.Any]] = []
-    client._on_session = told.append
+    client._hears["session"] = told.append
     assert client.execute({}, "true", b"") == (0, b"out", b"")
     assert told == [{"event": "session", "session": "demo-1"}]
