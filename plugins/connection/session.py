@@ -292,7 +292,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_native
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as aws_options
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, openings, settings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import end_with_controller
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import Answer, BrokerClient
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
@@ -476,10 +476,10 @@ class Connection(ConnectionBase):
             logging_warning=bool(self.get_option("logging_warning")),
         )
 
-    def _document_parameters(self) -> openings.DocumentParameters | None:
+    def _document_parameters(self) -> settings.DocumentParameters | None:
         given = self.get_option("document_parameters")
         try:
-            return openings.read_parameters(json.loads(given) if isinstance(given, str) else given)
+            return settings.read_parameters(json.loads(given) if isinstance(given, str) else given)
         except ValueError as error:
             raise AnsibleError(
                 f"document_parameters (ansible_ssm_document_parameters) is to be a mapping of parameters to texts: {error}"

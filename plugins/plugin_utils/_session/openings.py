@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import ActionDenied, ParametersRefused, SessionFailure
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import DocumentParameters
 
 INTERACTIVE_DOCUMENT = "AWS-StartInteractiveCommand"
 DEFAULT_DOCUMENT = "SSM-SessionManagerRunShell"
@@ -22,9 +23,6 @@ COMMAND = "{command}"
 
 SESSION_TYPES = ("InteractiveCommands", "Standard_Stream")
 """Those that a session of ours can have: the others have no input, or no process."""
-
-DocumentParameters = tuple[tuple[str, tuple[str, ...]], ...]
-"""Names and values, in the order they were given."""
 
 
 class Opening(t.NamedTuple):
@@ -64,20 +62,3 @@ def openings(document: str, parameters: DocumentParameters | None, command: str)
     given = {name: [value.replace(COMMAND, command) for value in values] for name, values in parameters}
     typed = not any(COMMAND in value for _name, values in parameters for value in values)
     return [Opening(document, given, typed, ParametersRefused)]
-
-
-def read_parameters(given: t.Any) -> DocumentParameters | None:
-    """Return what the user has given for parameters; ValueError when it is no mapping of texts or lists of texts."""
-    if given is None:
-        return None
-    if not isinstance(given, dict):
-        raise ValueError("it is no mapping")
-    return tuple((str(name), _texts(name, value)) for name, value in given.items())
-
-
-def _texts(name: t.Any, value: t.Any) -> tuple[str, ...]:
-    if isinstance(value, (list, tuple)):
-        return tuple(text for item in value for text in _texts(name, item))
-    if isinstance(value, dict) or value is None:
-        raise ValueError(f"the value of {name} is no text")
-    return (str(value),)

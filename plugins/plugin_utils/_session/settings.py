@@ -12,8 +12,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import openings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.requests import MalformedRequest
+
+DocumentParameters = tuple[tuple[str, tuple[str, ...]], ...]
+"""Names and values of a session document's parameters, in the order they were given."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class NodeSettings:
     reconnect_timeout: float = dataclasses.field(compare=False)
     stall_timeout: float = dataclasses.field(compare=False)
     document_name: str = ""
-    document_parameters: openings.DocumentParameters | None = None
+    document_parameters: DocumentParameters | None = None
     logging_warning: bool = dataclasses.field(default=False, compare=False)
 
     @property
@@ -63,10 +65,27 @@ def read(described: dict[str, t.Any]) -> tuple[AwsOptions, NodeSettings]:
         given = dict(described["settings"])
         given["pythons"] = tuple(given["pythons"])
         if given["document_parameters"] is not None:
-            given["document_parameters"] = openings.read_parameters(dict(given["document_parameters"]))
+            given["document_parameters"] = read_parameters(dict(given["document_parameters"]))
         settings = NodeSettings(**given)
         aws = AwsOptions.from_mapping(described["aws"])
         hash(settings)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise MalformedRequest(f"a node is not described as it should be: {error!r}") from None
     return aws, settings
+
+
+def read_parameters(given: t.Any) -> DocumentParameters | None:
+    """Return what the user has given for parameters; ValueError when it is no mapping of texts or lists of texts."""
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise ValueError("it is no mapping")
+    return tuple((str(name), _texts(name, value)) for name, value in given.items())
+
+
+def _texts(name: t.Any, value: t.Any) -> tuple[str, ...]:
+    if isinstance(value, (list, tuple)):
+        return tuple(text for item in value for text in _texts(name, item))
+    if isinstance(value, dict) or value is None:
+        raise ValueError(f"the value of {name} is no text")
+    return (str(value),)

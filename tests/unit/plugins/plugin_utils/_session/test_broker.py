@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import broker, requests
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Result
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_logging import UserRemark
 
 from tests.benchmark.malformed import Malformed
 
@@ -99,16 +100,22 @@ class Node:
     """A node whose commands do what a test says, and all nodes at once."""
 
     size = 1
+    lacks_python = False
 
     def __init__(self, results: collections.abc.Callable[[t.Any], collections.abc.AsyncIterator[Result]]) -> None:
         self.results = results
         self.dropped = asyncio.Event()
+        self.remarks: list[UserRemark] = []
 
     def node(self, _described: dict[str, t.Any]) -> Node:
         return self
 
     def news(self) -> None:
         """Have none."""
+
+    def take_remarks(self) -> list[UserRemark]:
+        remarks, self.remarks = self.remarks, []
+        return remarks
 
     async def ready(self) -> None:
         """Be ready at once."""
@@ -179,7 +186,7 @@ def test_a_reply_after_the_end_of_its_command_is_no_request(monkeypatch: pytest.
         for _time in range(2):
             worker.say({**_EXECUTE, "converses": True})
             assert (await worker.hear())[0] == {"event": "begun"}
-            assert (await worker.hear())[0] == {"event": "exit", "code": 3}
+            assert (await worker.hear())[0] == {"event": "exit", "code": 3, "lacks_python": False}
             worker.say({"last": True}, b"too late")
 
     _with_broker(monkeypatch, tmp_path, Node(brief), work)
@@ -201,7 +208,26 @@ def test_a_reply_of_which_half_was_read_when_its_command_ended_is_no_request(
             worker.say({**_EXECUTE, "converses": True})
             assert (await worker.hear())[0] == {"event": "begun"}
             worker.writer.write(reply[:split])
-            assert (await worker.hear())[0] == {"event": "exit", "code": 4}
+            assert (await worker.hear())[0] == {"event": "exit", "code": 4, "lacks_python": False}
             worker.writer.write(reply[split:])
 
     _with_broker(monkeypatch, tmp_path, Node(impatient), work)
+
+
+def test_a_remark_goes_before_the_end_of_the_first_answer_and_to_no_other(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    async def brief(_more: t.Any) -> collections.abc.AsyncIterator[Result]:
+        yield Result(Kind.EXIT, code=0)
+
+    node = Node(brief)
+    node.remarks = [UserRemark("Sessions are logged.", warns=True)]
+
+    async def work(worker: Worker) -> None:
+        worker.say(_EXECUTE)
+        assert (await worker.hear())[0] == {"event": "remark", "text": "Sessions are logged.", "warns": True}
+        assert (await worker.hear())[0]["event"] == "exit"
+        worker.say(_EXECUTE)
+        assert (await worker.hear())[0]["event"] == "exit"
+
+    _with_broker(monkeypatch, tmp_path, node, work)

@@ -110,3 +110,12 @@ def test_a_session_that_has_begun_is_told_of(monkeypatch: pytest.MonkeyPatch) ->
     client._hears["session"] = told.append
     assert client.execute({}, "true", b"") == (0, b"out", b"")
     assert told == [{"event": "session", "session": "demo-1"}]
+
+
+def test_a_remark_beside_an_answer_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    remark = {"event": "remark", "text": "Sessions are logged.", "warns": True}
+    client, _broker = _client(monkeypatch, {"execute": [(remark, b""), *_EXIT]})
+    told: list[dict[str, t.Any]] = []
+    client._hears["remark"] = told.append
+    assert client.execute({}, "true", b"") == (0, b"out", b"")
+    assert told == [remark]

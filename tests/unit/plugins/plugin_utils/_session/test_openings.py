@@ -9,7 +9,8 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import openings, read_parameters
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import openings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import read_parameters
 
 _Ways = list[tuple[str, dict[str, list[str]], bool]]
 
