@@ -36,7 +36,13 @@ notes:
     the input of a command lies in a file without a name while it runs, what it leaves running in the background is not listened to,
     and become works without a password only. A Python is looked for again before each request; once there is one, installed by a
     task of the same play for instance, everything works, in the same session.
-  - Windows nodes are not supported yet.
+  - B(Windows nodes have only been simulated so far), the connection has not been run on Windows. They are those with
+    C(ansible_shell_type=powershell), which P(fleet.ssm.managed_nodes#inventory) sets, and need Windows PowerShell 5.1. The program
+    there is compiled with C(Add-Type) when a session begins, as parts of Ansible's own modules for Windows are, and started with
+    C(AWS-StartInteractiveCommand) only.
+  - On Windows nodes modules are always pipelined, and become is P(ansible.builtin.runas#become), as with other connections.
+    O(pythons), O(warm_modules), O(pipelining) and the options for become mean nothing there. Everything goes through a console
+    that the agent reads the screen of, so large files take long.
 options:
   instance_id:
     description:
@@ -332,6 +338,16 @@ class Connection(ConnectionBase):
         # meta: reset_connection runs in the controller itself, without this.
         self._controller = int(kwargs.get("ansible_playbook_pid") or os.getpid())
         self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""), self._on_session, self._on_remark)
+        if self._is_windows:
+            self.module_implementation_preferences = (".ps1", ".exe", "")
+            self.always_pipeline_modules = True
+            self.has_native_async = True
+            # There is no other shell to give commands to.
+            self.allow_executable = False
+
+    @property
+    def _is_windows(self) -> bool:
+        return bool(getattr(self._shell, "_IS_WINDOWS", False))
 
     def _connect(self) -> Connection:
         if not self._connected:
@@ -346,6 +362,12 @@ class Connection(ConnectionBase):
         # A task's environment and the text of raw are part of the command.
         display.vvv(f"SSM: EXEC {'(not shown, no_log)' if self._play_context.no_log else to_native(cmd)}", host=self._name)
         stdin = to_bytes(in_data) if in_data else b""
+        if self._is_windows:
+            from ansible_collections.fleet.ssm.plugins.plugin_utils._session import clixml, windows_command
+
+            # Becoming somebody is part of what Ansible's wrapper does there.
+            code, out, err = self._execute(windows_command.command_line(to_native(cmd)), stdin, Flags.NONE)
+            return code, out, clixml.plain(err)
         become = self.become
         # Ansible leaves become out where the user is that one already.
         if become is None or not sudoable or not become.success or become.success not in to_native(cmd):
@@ -381,7 +403,7 @@ class Connection(ConnectionBase):
     @property
     def _wants_terminal(self) -> bool:
         become = self.become
-        if become is None:
+        if become is None or self._is_windows:
             return False
         # ansible-core has su neither pipelined nor marked as wanting a terminal, and before 2.19 goes by its name.
         wants = become.require_tty or not getattr(become, "pipelining", True) or str(become.name).rpartition(".")[2] == "su"
@@ -396,13 +418,13 @@ class Connection(ConnectionBase):
         """Send a file; it appears whole or not at all."""
         super().put_file(in_path, out_path)  # type: ignore[safe-super]
         display.vvv(f"PUT {in_path} TO {out_path}", host=self._name)
-        self._translated(lambda: self._client.put(self._node(), to_native(in_path), to_native(out_path)))
+        self._translated(lambda: self._client.put(self._node(), to_native(in_path), self._remote_path(out_path)))
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Fetch a file; it appears whole or not at all."""
         super().fetch_file(in_path, out_path)  # type: ignore[safe-super]
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name)
-        self._translated(lambda: self._client.get(self._node(), to_native(in_path), to_native(out_path)))
+        self._translated(lambda: self._client.get(self._node(), self._remote_path(in_path), to_native(out_path)))
 
     def transport_test(self, connect_timeout: float) -> None:
         """Fail while the node's agent is not connected, for wait_for_connection; no session is started for that."""
@@ -428,6 +450,13 @@ class Connection(ConnectionBase):
     @property
     def _target(self) -> str:
         return str(self.get_option("instance_id"))
+
+    def _remote_path(self, path: str) -> str:
+        if not self._is_windows:
+            return to_native(path)
+        from ansible_collections.fleet.ssm.plugins.plugin_utils._session import windows_command
+
+        return windows_command.unquoted(to_native(path))
 
     @property
     def _name(self) -> str:
@@ -474,6 +503,7 @@ class Connection(ConnectionBase):
             document_name=str(self.get_option("document_name") or ""),
             document_parameters=self._document_parameters(),
             logging_warning=bool(self.get_option("logging_warning")),
+            windows=self._is_windows,
         )
 
     def _document_parameters(self) -> settings.DocumentParameters | None:

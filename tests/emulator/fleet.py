@@ -24,6 +24,7 @@ class Machine:
     kind: str = "ec2"
     tags: dict[str, str] = dataclasses.field(default_factory=dict)
     python: bool = True
+    platform: str = "Linux"
     agent: str = "simulated"
     registered: bool = False
     agent_version: str = NodeSettings.agent_version

@@ -14,6 +14,15 @@ from tests.emulator.fleet import Fleet, Machine
 from tests.emulator.node_settings import NodeSettings
 from tests.emulator.server import Description
 
+_PLATFORMS: dict[str, dict[str, str]] = {
+    "Linux": {},
+    "Windows": {
+        "platform_type": "Windows",
+        "platform_name": "Microsoft Windows Server 2022 Datacenter",
+        "platform_version": "10.0.20348",
+    },
+}
+
 
 class MachineError(Exception):
     """A machine cannot be started; the text says why."""
@@ -58,6 +67,7 @@ def forget_all(folder: pathlib.Path) -> None:
 
 
 def _settings(folder: pathlib.Path, description: Description, machine: Machine, **identity: str) -> NodeSettings:
+    _check_platform(machine)
     return NodeSettings(
         name=machine.name,
         folder=folder / "nodes" / machine.name,
@@ -67,9 +77,17 @@ def _settings(folder: pathlib.Path, description: Description, machine: Machine, 
         ca_file=pathlib.Path(description.ca_file),
         python=machine.python,
         agent_version=machine.agent_version,
+        **_PLATFORMS[machine.platform],
         program_folder=_program_folder(machine),
         **identity,
     )
+
+
+def _check_platform(machine: Machine) -> None:
+    if machine.platform not in _PLATFORMS:
+        raise MachineError(f"{machine.name} is to run {machine.platform}; there are {', '.join(_PLATFORMS)}")
+    if machine.platform == "Windows" and not all(map(shutil.which, ("mono", "mcs"))):
+        raise MachineError(f"{machine.name} is to run Windows: that takes mono and mcs (on Debian: apt-get install mono-mcs)")
 
 
 def _program_folder(machine: Machine) -> str:

@@ -9,6 +9,7 @@ import collections.abc
 import os
 import pathlib
 import tempfile
+import typing as t
 
 import pytest
 
@@ -27,6 +28,12 @@ def _run(nodes: pathlib.Path) -> collections.abc.Iterator[RunningEmulator]:
             yield emulator
         finally:
             emulator.command("down")
+
+
+@pytest.fixture(scope="session")
+def run_emulator() -> t.Callable[[pathlib.Path], collections.abc.Iterator[RunningEmulator]]:
+    """What runs an emulator with the nodes of a fleet file."""
+    return _run
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,8 @@ _ENCRYPTED = (messages.PayloadType.OUTPUT, messages.PayloadType.STDERR, messages
 _FIRST_EARLY = 1
 """Number of the first early input; 0 is a terminal size."""
 
-_COLUMNS, _ROWS = 80, 24
+_COLUMNS, _ROWS = 200, 60
+"""What an agent on Windows begins with (shell_windows.go), so that its console has nothing to wrap anew; on Linux nobody looks."""
 _MALFORMED_LIMIT = 100
 
 

@@ -26,6 +26,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
     frames,
     parcels,
     posix_lines,
+    windows_bundle,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
@@ -57,6 +58,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame, Remark
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.windows_conversation import WindowsConversation
 
 _CHANNEL_AHEAD = 2 * 1024 * 1024
 """Bytes given to the channel before the node has acknowledged them."""
@@ -85,6 +87,7 @@ class Session:
         self._early: list[bytes] = []
         self._unheard: list[frames.Frame] = []
         self._posix: Conversation | None = None
+        self._windows = WindowsConversation() if settings.windows else None
         self._reading = asyncio.Event()
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
@@ -209,7 +212,8 @@ class Session:
     async def _serve(self) -> None:
         """Be the channel until it is closed."""
         channel = self._open_channel()
-        beside = [asyncio.ensure_future(self._insist(channel)), asyncio.ensure_future(self._watch(channel))]
+        saying = self._insist(channel) if self._windows is None else self._converse(self._windows, channel)
+        beside = [asyncio.ensure_future(saying), asyncio.ensure_future(self._watch(channel))]
         try:
             await channel.run()
         finally:
@@ -218,9 +222,8 @@ class Session:
 
     async def _start(self) -> None:
         """Start in the first way that can be had."""
-        settings = self._settings
         refused: SessionFailure | None = None
-        for opening in openings(settings.document_name, settings.document_parameters, bootstrap.session_command(settings.pythons)):
+        for opening in self._openings():
             try:
                 await self._start_with(opening)
             except opening.gives_way as failure:
@@ -228,7 +231,18 @@ class Session:
             else:
                 self._program_sent = not opening.typed
                 return
-        raise refused or BrokerBroken("there is no session document to start with")
+        raise refused or NodeUnreachable(
+            f"{self._settings.document_name} gives a shell, which does not do for Windows: name a document of the type"
+            " InteractiveCommands (document_name)"
+        )
+
+    def _openings(self) -> list[Opening]:
+        settings = self._settings
+        if self._windows is None:
+            return openings(settings.document_name, settings.document_parameters, bootstrap.session_command(settings.pythons))
+        # The whole program is in the command, which is too much to be typed at a prompt.
+        ways = openings(settings.document_name, settings.document_parameters, windows_bundle.session_command())
+        return [opening for opening in ways if not opening.typed]
 
     async def _start_with(self, opening: Opening) -> None:
         self._opening = opening
@@ -263,6 +277,8 @@ class Session:
             reconnect_seconds=self._settings.reconnect_timeout,
             protocol=DataChannelProtocol(handshakes=handshakes, filler=parcels.FILLER, stall_seconds=self._settings.stall_timeout),
         )
+        if self._windows is not None:
+            return self._channel
         if self._early:
             for data in self._early:
                 channel.send(data)
@@ -346,7 +362,8 @@ class Session:
 
     def _noise(self) -> str:
         """Return what the session printed instead of frames."""
-        text = self._decoder.noise.decode(errors="replace").strip()
+        noise = self._decoder.noise + (b"" if self._windows is None else self._windows.noise)
+        text = noise.decode(errors="replace").strip()
         return f". The session printed: {text[-500:]}" if text else ""
 
     def _fail(self, failure: SessionFailure) -> None:
@@ -365,6 +382,9 @@ class Session:
 
     def _send(self, frame: frames.Frame) -> None:
         if self._failure is not None:
+            return
+        if self._windows is not None:
+            self._windows.write(frames.encode(frame))
             return
         if self._posix is not None:
             self._posix.take(frame)
@@ -395,6 +415,15 @@ class Session:
             )
         )
 
+    async def _converse(self, windows: WindowsConversation, channel: Channel) -> None:
+        """Talk to a Windows node for as long as its program listens."""
+        await windows.run(channel)
+        self._fail(
+            NodeUnreachable(
+                f"the program on {self._settings.target} does not listen any more, although its agent does{self._noise()}"
+            )
+        )
+
     async def _insist(self, channel: Channel) -> None:
         """Send all again when the node reads and the agent has acknowledged it all: what it got too early, it threw away."""
         pause = _INSIST_SECONDS
@@ -417,7 +446,7 @@ class Session:
             self._decoder.remember(event.data)
             return
         try:
-            decoder, data = None, event.data
+            decoder, data = None, event.data if self._windows is None else self._windows.feed(event.data)
             while decoder is not self._decoder:
                 # What is found may change who reads on.
                 decoder = self._decoder

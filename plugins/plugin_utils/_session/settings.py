@@ -30,6 +30,7 @@ class NodeSettings:
     :param document_name: the user's own session document; empty for AWS's.
     :param document_parameters: what it is started with, as ``openings.py`` takes it.
     :param logging_warning: whether the user is to be told that sessions are logged.
+    :param windows: whether it runs Windows, and has PowerShell in place of a shell and a Python.
     """
 
     target: str
@@ -42,6 +43,7 @@ class NodeSettings:
     document_name: str = ""
     document_parameters: DocumentParameters | None = None
     logging_warning: bool = dataclasses.field(default=False, compare=False)
+    windows: bool = False
 
     @property
     def python_advice(self) -> str:

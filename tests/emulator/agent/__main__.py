@@ -43,6 +43,8 @@ def live(folder: pathlib.Path) -> None:
     if own_root:
         isolation.enter(folder, settings.hostname or settings.name)
     machine = isolation.furnish(settings.python) if own_root else isolation.stay(folder, settings.python)
+    if settings.platform_type == "Windows":
+        machine = isolation.with_powershell(machine, folder, own_root)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     try:
         asyncio.run(Agent(agent_api, machine).run())

@@ -30,15 +30,15 @@ class Plan:
     run_as: str | None  # who it runs as; None: the agent's own choice, an empty text: nobody was named
 
 
-def read(document: dict[str, t.Any], parameters: dict[str, t.Any], tagged_user: str = "") -> Plan:
-    """Return the plan of a document with these parameters; defaults fill what is not given.
+def read(document: dict[str, t.Any], parameters: dict[str, t.Any], tagged_user: str = "", platform: str = "linux") -> Plan:
+    """Return the plan of a document with these parameters on such a node; defaults fill what is not given.
 
     :param tagged_user: whom the IAM identity of the client has sessions run as; goes before the document's.
     """
     values = values_of(document, parameters)
     properties = substituted(document.get("properties") or {}, values)
     inputs = substituted(document.get("inputs") or {}, values)
-    shell = properties.get("linux") or {}
+    shell = properties.get(platform) or {}
     return Plan(
         kind=document.get("sessionType", "Standard_Stream"),
         commands=str(shell.get("commands") or ""),

@@ -17,6 +17,7 @@ Otherwise: plain processes with the node's folder as HOME, and a stand-in for su
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import hashlib
 import os
 import pathlib
@@ -55,6 +56,15 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
+"""
+_TASKKILL = r"""#!/bin/sh
+# A stand-in for taskkill on a simulated Windows node: a process and all below it.
+[ "$1 $2 $3" = "/T /F /PID" ] || exit 1
+tree() {
+    for child in $(cat /proc/"$1"/task/*/children 2> /dev/null); do tree "$child"; done
+    echo "$1"
+}
+kill -KILL $(tree "$4")
 """
 _SUDO_BY_SU = r"""command=
 for word; do
@@ -148,6 +158,22 @@ def stay(folder: pathlib.Path, python: bool) -> Machine:
         path = str(programs)
     user = pwd.getpwuid(os.getuid())
     return Machine(user.pw_uid, user.pw_gid, home, home, pathlib.Path("/usr/bin"), path)
+
+
+def with_powershell(machine: Machine, folder: pathlib.Path, own_root: bool) -> Machine:
+    """Make it a Windows machine, as far as its sessions see: with stand-ins for the programs that they start."""
+    programs = pathlib.Path("/usr/local/bin") if own_root else folder / "bin"
+    write_windows_programs(programs)
+    return dataclasses.replace(machine, platform="windows")
+
+
+def write_windows_programs(folder: pathlib.Path) -> None:
+    """Write the stand-ins for what a Windows node starts."""
+    text = (_CLONE / "tests" / "emulator" / "agent" / "powershell.py").read_text(encoding="utf-8")
+    # Ansible says it in capitals too, which on Windows is the same name.
+    for name in ("powershell", "PowerShell"):
+        _write_program(folder / name, f"#!/usr/bin/env python3\n{text}")
+    _write_program(folder / "taskkill", _TASKKILL)
 
 
 def _boot_until_it_ends() -> None:

@@ -31,6 +31,7 @@ class Machine:
     root_home: pathlib.Path
     working_folder: pathlib.Path  # the agent's, which its shells start in
     path: str
+    platform: str = "linux"  # the member of a document's properties that is meant for it
 
     def environment(self, elevated: bool, user: str = "") -> dict[str, str]:
         """Return what a session's process has: HOME, TERM and LANG as the agent sets them, the rest as systemd does."""

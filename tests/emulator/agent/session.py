@@ -20,6 +20,7 @@ from tests.emulator.agent.machine import Machine
 from tests.emulator.agent.noninteractive import NonInteractiveSession
 from tests.emulator.agent.port import PortSession
 from tests.emulator.agent.shell import ShellSession
+from tests.emulator.agent.windows_shell import WindowsShellSession
 
 _WORKER_START = 0.045  # the real worker is a process of its own
 _SKIPS_HANDSHAKE_AFTER = 0.02  # the real one has been seen to take so long on a busy machine
@@ -51,6 +52,7 @@ _KINDS: dict[str, t.Callable[[Machine, documents.Plan], Kind]] = {
     "NonInteractiveCommands": NonInteractiveSession,
     "Port": PortSession,
 }
+_KINDS_ON_WINDOWS = {**_KINDS, "Standard_Stream": WindowsShellSession, "InteractiveCommands": WindowsShellSession}
 
 
 #: Agents that know a kind of session (the agent's release notes).
@@ -67,8 +69,10 @@ class AgentSession:
 
     def __init__(self, api: Api, machine: Machine, task: dict[str, t.Any]) -> None:
         self.session_id: str = task["SessionId"]
-        self._plan = documents.read(task["DocumentContent"], task.get("Parameters") or {}, str(task.get("RunAsUser") or ""))
-        self._kind = _KINDS[self._plan.kind](machine, self._plan)
+        parameters, tagged_user = task.get("Parameters") or {}, str(task.get("RunAsUser") or "")
+        self._plan = documents.read(task["DocumentContent"], parameters, tagged_user, machine.platform)
+        kinds = _KINDS_ON_WINDOWS if machine.platform == "windows" else _KINDS
+        self._kind = kinds[self._plan.kind](machine, self._plan)
         self._api = api
         encrypted = self._plan.key and self._plan.kind != "Port"
         self._encryption = Encryption(self._plan.key) if encrypted else None

@@ -560,7 +560,7 @@ def test_a_session_that_is_not_open_is_not_kept_awake() -> None:
     channel.socket_opened(0.0)
     channel.receive(_acknowledgement(0), 0.0)
     channel.wake(60.0)
-    assert _inputs(channel) == [(0, b'{"cols": 80, "rows": 24}')]
+    assert _inputs(channel) == [(0, b'{"cols": 200, "rows": 60}')]
 
 
 @pytest.mark.parametrize("stall_seconds", [120.0, 10.0, 1.0])
