@@ -456,7 +456,7 @@ class Connection(ConnectionBase):
             return to_native(path)
         from ansible_collections.fleet.ssm.plugins.plugin_utils._session import windows_command
 
-        return windows_command.unquoted(to_native(path))
+        return str(windows_command.unquoted(to_native(path)))
 
     @property
     def _name(self) -> str:
