@@ -54,7 +54,7 @@ class DirectNodes:
 
     def settings(self, machine: str) -> NodeSettings:
         """Return what a machine's sessions are made with."""
-        return NodeSettings(target=self.ids[machine], reason="test", pythons=("python3",), **self._settings)
+        return NodeSettings(target=self.ids[machine], reason="test", pythons=("python3",), download_sessions=True, **self._settings)
 
     def node(self, machine: str) -> ManagedNode:
         """Return a machine with no session yet."""

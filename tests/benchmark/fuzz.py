@@ -23,7 +23,10 @@ import types
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program, request, wire
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.download import Download
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.outlet import Outlet
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, SessionFailure
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
@@ -74,7 +77,7 @@ class Controller:
 
     def __init__(self) -> None:
         settings = NodeSettings("i-0", "test", ("python3",), 60.0, 60.0, 120.0)
-        self.session = Session(t.cast("t.Any", _Service()), settings)
+        self.session = Session(t.cast("t.Any", _Service()), settings, Allowance())
         self.protocol = DataChannelProtocol(filler=b"\n")
         self.session._channel = t.cast("t.Any", _Channel(self.protocol))
         self.session._program_sent = True
@@ -134,8 +137,9 @@ class Node:
         self.program.pieces = wire.Pieces()
         self.program.requests = {}
         self.program.newest = 0
-        self.program.outbox = collections.deque(maxlen=10)
-        self.program.outbox_bytes = 0
+        self.program.terminal = Outlet(1)
+        self.program.terminal.queue = collections.deque(maxlen=10)
+        self.program.download = Download(self.program, {"wire": "", "courier": ""})
         self.over = False
 
     def feed(self, malformed: Malformed) -> None:

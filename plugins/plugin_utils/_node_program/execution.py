@@ -281,4 +281,4 @@ class Execution(Request):
         self.process.hang_up()
         self.let_go()
         self.program.abandoned.append(self.process)
-        self.end()
+        self.forget()

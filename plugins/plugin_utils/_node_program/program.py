@@ -10,7 +10,6 @@ Frames come in on file descriptor 0 and go out on 1, which are a terminal in raw
 form.
 """
 
-import collections
 import errno
 import json
 import os
@@ -22,7 +21,9 @@ import termios
 import time
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.download import Download
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.execution import Execution
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.outlet import Outlet
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.request import Part, Request
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.transfer import Delivery, Reception
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.warm import Templates
@@ -36,17 +37,17 @@ if TYPE_CHECKING:
 class Program:
     """The loop over the terminal, the commands' pipes and the clock."""
 
-    def __init__(self, template: str) -> None:
+    def __init__(self, sources: "t.Dict[str, str]") -> None:
         self.watchman = Watchman()
-        self.templates = Templates(self, template)
+        self.templates = Templates(self, sources["template"])
+        self.download = Download(self, sources)
         self.selector = selectors.DefaultSelector()
         self.decoder = wire.Decoder()
         self.pieces = wire.Pieces()
         self.newest = 0
         self.requests = {}  # type: t.Dict[int, Request]
         self.abandoned = []  # type: t.List[t.Any]
-        self.outbox = collections.deque()  # type: t.Deque[bytes]
-        self.outbox_bytes = 0
+        self.terminal = Outlet(1)
         self.environment = {name: value for name, value in os.environb.items() if name != b"TERM"}
         self.stopping = False
 
@@ -63,25 +64,11 @@ class Program:
         elif known.events != events:
             self.selector.modify(pipe, events, callback)
 
-    def send(self, kind: int, request: int, body: bytes, flags: int = 0) -> None:
-        """Queue a frame to the controller."""
+    def send(self, kind: int, request: int, body: bytes, flags: int = 0) -> int:
+        """Queue a frame to the controller; return the bytes that takes of the terminal."""
         line = wire.armour(kind, request, body, flags)
-        self.outbox.append(line)
-        self.outbox_bytes += len(line)
-
-    def write(self) -> None:
-        """Write as much as the terminal takes; it must never block, or input would not be read either."""
-        try:
-            while self.outbox:
-                line = self.outbox[0]
-                count = os.write(1, line)
-                self.outbox_bytes -= count
-                if count == len(line):
-                    self.outbox.popleft()
-                else:
-                    self.outbox[0] = line[count:]
-        except BlockingIOError:
-            pass
+        self.terminal.put(line)
+        return len(line)
 
     def read(self) -> None:
         """Take input and act on its frames."""
@@ -114,6 +101,8 @@ class Program:
             part = Part(wire.expand(body, self.pieces), len(body), bool(flags & wire.LAST))
             if request is not None:
                 request.data(part)
+        elif kind == wire.DOWNLOAD:
+            self.download.lost(body, bool(flags & wire.LAST))
         elif request is None:
             return
         elif kind == wire.CREDIT:
@@ -156,8 +145,9 @@ class Program:
         try:
             while not self.stopping:
                 timeout = self.step()
-                self.write()
-                self.watch(1, selectors.EVENT_WRITE if self.outbox else 0, self.write)
+                self.terminal.write()
+                self.download.step()
+                self.watch(1, selectors.EVENT_WRITE if self.terminal.queue else 0, self.terminal.write)
                 for key, _events in self.selector.select(timeout):
                     key.data()
         finally:
@@ -209,16 +199,16 @@ def make_raw() -> None:
     termios.tcsetattr(0, termios.TCSANOW, mode)
 
 
-def main(template: str, received: bytes = b"", parcels: int = 0) -> None:
+def main(sources: "t.Dict[str, str]", received: bytes = b"", parcels: int = 0) -> None:
     """Serve this session.
 
-    :param template: the source of ``template.py``.
+    :param sources: the program's files by name, for what it starts itself.
     :param received: what the first stage has read beyond this program, and how many parcels the program itself was.
     """
     make_raw()
     go_home()
     try:
-        Program(template).run(received, parcels)
+        Program(sources).run(received, parcels)
     except wire.ProtocolError as error:
         os.set_blocking(1, True)
         told = {"code": "PROTOCOL", "message": str(error), "path": None}

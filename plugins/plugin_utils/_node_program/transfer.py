@@ -9,8 +9,10 @@ import hashlib
 import json
 import os
 import stat
+import zlib
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import watchman, wire
+from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.download import LARGE
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.request import Part, Request
 
 TYPE_CHECKING = False
@@ -144,9 +146,26 @@ class Delivery(Request):
         if not stat.S_ISREG(os.fstat(self.file).st_mode):
             os.close(self.file)
             raise OSError(errno.EINVAL, "Not a regular file", path)
+        self.expected = self.compressed_size()
+
+    def compressed_size(self) -> int:
+        """Estimate what the file comes to when it is compressed, from its beginning, middle and end."""
+        size = os.fstat(self.file).st_size
+        if size <= LARGE:
+            return size
+        sample = b"".join(os.pread(self.file, PIECE, at) for at in (0, size // 2, size - PIECE))
+        return size * len(zlib.compress(sample, 1)) // max(1, len(sample))
+
+    def is_large(self) -> bool:
+        """Know it from the beginning."""
+        if self.expected > LARGE:
+            self.program.download.ask()
+            return True
+        return super().is_large()
 
     def step(self, now: float) -> "t.Optional[float]":
         """Send pieces as long as they are taken."""
+        self.is_large()
         while self.may_send():
             try:
                 data = os.read(self.file, PIECE)
@@ -167,4 +186,4 @@ class Delivery(Request):
     def cancel(self) -> None:
         """Stop sending."""
         os.close(self.file)
-        self.end()
+        self.forget()

@@ -11,6 +11,7 @@ the agent may write a parcel twice; ``_session/parcels.py`` has their layout.
 ``<`` base64 ``\\n``      a frame to the controller: content, CRC-32
 length, …               a frame to the node: 4 byte length of the content, content, CRC-32
 content                 kind, flags (see below), 4 byte request id, body
+body, PLACED            8 byte position in the request's stream, then what it is without the flag
 ======================  =====================================================================
 """
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     import typing as t
 
 EXEC, DATA, PUT, GET, CANCEL, CREDIT = 1, 2, 3, 4, 5, 6
-HELLO, STDOUT, STDERR, EXIT, RESULT, DONE, FAIL = 32, 33, 34, 35, 36, 37, 38
-COMPRESSED, LAST, WARM, TERMINAL = 1, 2, 4, 8
+HELLO, STDOUT, STDERR, EXIT, RESULT, DONE, FAIL, DOWNLOAD = 32, 33, 34, 35, 36, 37, 38, 39
+COMPRESSED, LAST, WARM, TERMINAL, PLACED = 1, 2, 4, 8, 32
 LITERAL, REFERENCE, REMEMBER, BASE64_BEGIN, BASE64_END, FORGET = range(6)
 
 LONGEST_LINE = 64 * 1024
@@ -33,8 +34,11 @@ LARGEST_PARCEL = 1024
 LARGEST_FRAME = 16 * 1024 * 1024
 LARGEST_NUMBER = 5
 MOST_HELD = 48 * 1024 * 1024
+PROBE = 4096
+WORTHWHILE = 0.95
 HEADER = struct.Struct(">BBI")
 NUMBER = struct.Struct(">I")
+POSITION = struct.Struct(">Q")
 PARCEL = struct.Struct(">xIH")
 
 
@@ -61,11 +65,22 @@ def count(data: bytes) -> int:
 
 def armour(kind: int, request: int, body: bytes, flags: int = 0) -> bytes:
     """Return a frame to the controller as one line."""
-    if len(body) > 64:
-        packed = zlib.compress(body, 6)
-        if len(packed) < len(body):
-            body, flags = packed, flags | COMPRESSED
-    content = HEADER.pack(kind, flags, request) + body
+    packed = compressed(body, 6)
+    if packed is not None:
+        body, flags = packed, flags | COMPRESSED
+    return line(HEADER.pack(kind, flags, request) + body)
+
+
+def compressed(body: bytes, level: int) -> "t.Optional[bytes]":
+    """Return a body compressed, None where that is of no use; a long one is judged by its beginning."""
+    if len(body) <= 64 or (len(body) > 4 * PROBE and len(zlib.compress(body[:PROBE], 1)) > WORTHWHILE * PROBE):
+        return None
+    packed = zlib.compress(body, level)
+    return packed if len(packed) < len(body) else None
+
+
+def line(content: bytes) -> bytes:
+    """Return a frame's content as one line."""
     return b"<" + base64.b64encode(content + NUMBER.pack(zlib.crc32(content))) + b"\n"
 
 

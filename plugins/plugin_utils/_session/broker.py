@@ -68,9 +68,12 @@ class Worker:
         try:
             await _OPERATIONS[header["operation"]](self, header, body)
         except SessionFailure as failure:
-            await self._send({"event": "failed", "failure": type(failure).__name__, "text": str(failure)})
+            await self._fail(failure)
         finally:
             self._heartbeat.cancel()
+
+    async def _fail(self, failure: SessionFailure) -> None:
+        await self._send({"event": "failed", "failure": type(failure).__name__, "text": str(failure)})
 
     def _arm_heartbeat(self) -> None:
         self._heartbeat = asyncio.get_running_loop().call_later(requests.HEARTBEAT_SECONDS, self._beat)
@@ -147,11 +150,12 @@ class Worker:
         blocks = self._blocks(header["size"])
         try:
             await node.put(header["path"], header["size"], header["sha256"], blocks, task=header["task"])
-        except SessionFailure:
-            # The worker sends without looking; what it still sends must not be taken for its next request.
+        except SessionFailure as failure:
+            await self._fail(failure)
+            # A worker that has not sent all of it hangs up; what it has sent must not be taken for its next request.
             async for _block in blocks:
                 pass
-            raise
+            return
         await self._tell(node)
         await self._send({"event": "done"})
 

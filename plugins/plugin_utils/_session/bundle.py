@@ -16,7 +16,9 @@ import pathlib
 _FOLDER = pathlib.Path(__file__).parent.parent / "_node_program"
 _PACKAGE = "ansible_collections.fleet.ssm.plugins.plugin_utils._node_program"
 
-_FILES = ("wire", "watchman", "request", "transfer", "execution", "template", "warm", "program")
+_FILES = (
+    "wire", "watchman", "outlet", "courier", "download", "request", "transfer", "execution", "template", "warm", "program",
+)  # fmt: skip
 """In the order of their imports."""
 
 _INSTALL = """
@@ -30,7 +32,7 @@ def module(name):
     return made
 for name, source in sources:
     exec(compile(source, name, 'exec'), module(package + '.' + name).__dict__)
-sys.modules[package + '.program'].main(dict(sources)['template'], *globals().get('RECEIVED', ()))
+sys.modules[package + '.program'].main(dict(sources), *globals().get('RECEIVED', ()))
 """
 
 

@@ -199,17 +199,16 @@ class BrokerClient:
             connection = self._connected()
             connection.sendall(requests.encode({**header, "task": self._task}, body))
             for block in more:
-                connection.sendall(block)
+                self._send_block(connection, block)
             while not ended:
-                answer, content = self._read(connection)
-                ended = answer["event"] in ("exit", "done", "failed")
-                if answer["event"] == "failed":
-                    raise BY_NAME.get(answer["failure"], SessionFailure)(answer["text"])
-                hears = self._hears.get(answer["event"])
-                if hears is not None:
-                    hears(answer)
-                else:
-                    yield answer, content
+                message = self._hear(connection)
+                ended = message is not None and message[0]["event"] in ("exit", "done")
+                if message is not None:
+                    yield message
+        except SessionFailure:
+            # One that was told before all was sent leaves the rest of it unsaid.
+            ended = not more
+            raise
         except (ConnectionError, EOFError, TimeoutError) as error:
             raise NodeUnreachable(
                 f"the broker, which holds the sessions, has gone ({type(error).__name__}). What was under way may or may not have"
@@ -219,6 +218,29 @@ class BrokerClient:
             if not ended:
                 # The answer was not read to its end, so this conversation cannot go on.
                 self.close()
+
+    def _hear(self, connection: socket.socket) -> Message | None:
+        """Return what the broker says next of the answer, None when it says something aside; raise what the request failed of."""
+        header, content = self._read(connection)
+        if header["event"] == "failed":
+            raise BY_NAME.get(header["failure"], SessionFailure)(header["text"])
+        hears = self._hears.get(header["event"])
+        if hears is None:
+            return header, content
+        hears(header)
+        return None
+
+    def _send_block(self, connection: socket.socket, block: bytes) -> None:
+        """Send a part of a file as fast as the broker takes it, and hear of a failure before all is sent."""
+        view = memoryview(block)
+        while view:
+            readable, writable, _broken = select.select([connection], [connection], [], requests.SILENCE_SECONDS)
+            if readable:
+                self._hear(connection)
+            elif writable:
+                view = view[connection.send(view) :]
+            else:
+                raise TimeoutError("the broker says nothing")
 
     def _say(self, data: bytes, *, last: bool = False) -> None:
         """Answer a command that converses."""

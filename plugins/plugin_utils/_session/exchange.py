@@ -29,8 +29,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output
 WINDOW = 4 * 1024 * 1024
 """Bytes of recipes the node has not worked off yet."""
 
-AHEAD = 4 * 1024 * 1024
-"""Bytes of results that were not taken yet; the node's program stops at about a quarter of it."""
+AHEAD = 8 * 1024 * 1024
+"""Bytes of results that were not taken yet, or came before their turn; the node's program stops at about half of it."""
 
 _CONFIRM_AFTER = 256 * 1024
 _CODE = struct.Struct(">I")
@@ -63,6 +63,9 @@ class Exchange:
         self._not_taken = 0
         self._credited = asyncio.Event()
         self._unconfirmed = 0
+        self._position = 0
+        self._early: dict[int, Frame] = {}
+        self._early_size = 0
         self._ended = False
 
     def open(self, kind: Kind, order: bytes, segments: t.Iterable[Segment] = (), *, last: bool = False, flags: int = 0) -> None:
@@ -124,10 +127,31 @@ class Exchange:
 
     def take(self, frame: Frame) -> bool:
         """Take a frame of the node; True when it was the last."""
+        if frame.position is None:
+            self._handle(frame)
+        elif frame.position >= self._position and not self._ended:
+            # It came by another way than those before it, or again: see _node_program/download.py.
+            self._keep(frame.position, frame)
+        while not self._ended and (following := self._early.pop(self._position, None)) is not None:
+            self._early_size -= len(following.body)
+            self._handle(following)
+            if self._ended:
+                # The node keeps the end until it knows that we have it.
+                self._send(Frame(Kind.CANCEL, self.request))
+        return self._ended
+
+    def _keep(self, position: int, frame: Frame) -> None:
+        """Keep a frame until its turn."""
+        if position not in self._early:
+            self._early[position] = frame
+            self._early_size += len(frame.body)
+        if self._early_size > AHEAD:
+            raise DamagedFrame(f"more than {AHEAD} bytes before their turn")
+
+    def _handle(self, frame: Frame) -> None:
         handler = _HANDLERS.get(frame.kind)
         if handler is not None and not self._ended:
             handler(self, frame)
-        return self._ended
 
     def _end(self) -> None:
         self._ended = True
@@ -137,6 +161,7 @@ class Exchange:
         self._not_taken += len(frame.body)
         if self._not_taken > AHEAD:
             raise DamagedFrame(f"more than {AHEAD} bytes that were not asked for yet")
+        self._position += len(frame.body)
         self._results.put_nowait(Result(Kind(frame.kind), frame.body))
 
     def _on_credit(self, frame: Frame) -> None:

@@ -15,7 +15,8 @@ class Flags(enum.IntFlag):
     """Properties of a frame.
 
     WARM: when the command is an interpreter and its input a module, a fork of a warm interpreter may run it. TERMINAL: the command
-    has a terminal, for become commands that want one. CONVERSES: its input comes in reply to its output.
+    has a terminal, for become commands that want one. CONVERSES: its input comes in reply to its output. PLACED: the body begins
+    with its position in the request's stream.
     """
 
     NONE = 0
@@ -24,3 +25,4 @@ class Flags(enum.IntFlag):
     WARM = 4
     TERMINAL = 8
     CONVERSES = 16
+    PLACED = 32

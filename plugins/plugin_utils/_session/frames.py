@@ -28,8 +28,11 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output
 
 _CONTENT = struct.Struct(">BBI")
 _NUMBER = struct.Struct(">I")
+_POSITION = struct.Struct(">Q")
 _ECHO = re.compile(rb"[0-9]+:[A-Za-z0-9+/=]*\r?$")
 """Parcels come back until the terminal is raw."""
+
+_PROBE, _WORTHWHILE = 4096, 0.95
 
 
 class Kind(enum.IntEnum):
@@ -48,17 +51,22 @@ class Kind(enum.IntEnum):
     RESULT = 36
     DONE = 37
     FAIL = 38
+    DOWNLOAD = 39
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame; ``request`` 0 is the session itself. ``flags`` are those of a command."""
+    """One frame; ``request`` 0 is the session itself. ``flags`` are those of a command.
+
+    ``position`` counts the bytes of the request's stream before this frame; None when frames come in their order.
+    """
 
     kind: int
     request: int
     body: bytes = b""
     last: bool = False
     flags: int = 0
+    position: int | None = None
 
     def __str__(self) -> str:
         """Return one line for a log: never the body, it may hold a secret."""
@@ -69,7 +77,7 @@ class Frame:
 def encode(frame: Frame) -> bytes:
     """Return a frame to the node."""
     body, flags = frame.body, frame.flags | (Flags.LAST if frame.last else Flags.NONE)
-    if len(body) > 64:
+    if _is_worth_compressing(body):
         packed = zlib.compress(body, 6)
         if len(packed) < len(body):
             body, flags = packed, flags | Flags.COMPRESSED
@@ -77,10 +85,18 @@ def encode(frame: Frame) -> bytes:
     return _NUMBER.pack(len(content)) + content + _NUMBER.pack(zlib.crc32(content))
 
 
+def _is_worth_compressing(body: bytes) -> bool:
+    """Judge a long body by its beginning: files that are packed already come in many of them."""
+    return len(body) > 64 and (len(body) <= 4 * _PROBE or len(zlib.compress(body[:_PROBE], 1)) < _WORTHWHILE * _PROBE)
+
+
 class Decoder(LineReader[Frame]):
     """Find the frames in what a session prints."""
 
     def _read(self, line: bytes) -> Frame | Remark | None:
+        if not line:
+            # A download session's sign of life.
+            return None
         # Something else may have written to the terminal just before the frame.
         start = line.rfind(b"<")
         if start >= 0 and (frame := _frame(line[start + 1 :])) is not None:
@@ -107,7 +123,12 @@ def _frame(text: bytes) -> Frame | None:
     body = content[_CONTENT.size :]
     if flags & Flags.COMPRESSED:
         body = _decompress(body)
-    return Frame(kind, request, body, bool(flags & Flags.LAST))
+    position = None
+    if flags & Flags.PLACED:
+        if len(body) < _POSITION.size:
+            return None
+        position, body = _POSITION.unpack_from(body)[0], body[_POSITION.size :]
+    return Frame(kind, request, body, bool(flags & Flags.LAST), position=position)
 
 
 def _decompress(body: bytes) -> bytes:

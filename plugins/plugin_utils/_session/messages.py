@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import struct
 import time
@@ -104,7 +105,7 @@ def encode(message: Message) -> bytes:
     return (
         _HEADER.pack(
             _HEADER_LENGTH,
-            message.message_type.encode("ascii").ljust(32),
+            _padded(message.message_type),
             _SCHEMA_VERSION,
             message.created,
             message.sequence_number,
@@ -117,6 +118,11 @@ def encode(message: Message) -> bytes:
         )
         + message.payload
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _padded(message_type: str) -> bytes:
+    return message_type.encode("ascii").ljust(32)
 
 
 def decode(data: bytes) -> Message:

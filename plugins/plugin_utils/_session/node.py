@@ -15,6 +15,7 @@ import json
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import cutting
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, Result
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     NodeUnreachable,
@@ -45,6 +46,7 @@ class ManagedNode:
         self.settings = settings
         self._service = service
         self._session: Session | None = None
+        self._allowance = Allowance()
         self._past = Figures()
         self.times = TaskTimes()
 
@@ -69,7 +71,8 @@ class ManagedNode:
 
     def take_remarks(self) -> list[UserRemark]:
         """Return what the user should know beside the results, each remark once."""
-        return self._service.take_remarks()
+        told, self._allowance.remarks = self._allowance.remarks, []
+        return [*self._service.take_remarks(), *(UserRemark(text, warns=False) for text in told)]
 
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""
@@ -161,7 +164,7 @@ class ManagedNode:
     def _usable_session(self) -> Session:
         if self._session is None or not self._session.usable:
             self._past = self._before
-            self._session = Session(self._service, self.settings)
+            self._session = Session(self._service, self.settings, self._allowance)
         return self._session
 
     @contextlib.contextmanager

@@ -203,6 +203,11 @@ class DataChannelProtocol:
         """Bytes of input not acknowledged yet: what a writer should look at before it gives more."""
         return self._unacknowledged.size + self._pending_bytes
 
+    @property
+    def hole(self) -> int:
+        """How many messages are missing before those that came too early."""
+        return min(self._ahead) - self._next_received if self._ahead else 0
+
     def deadline(self) -> float | None:
         """Return when ``wake`` must be called next, None when there is nothing to wait for."""
         all_moments = (self._settles, self._repetition_due(), self._filler_due(), self._stall_due())

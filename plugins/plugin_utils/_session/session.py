@@ -29,6 +29,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
     windows_bundle,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance, Downloads
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     BrokerBroken,
@@ -79,7 +80,7 @@ class Session:
     ``greeted_at`` is when the program greeted, by the event loop's clock; None when it has not yet.
     """
 
-    def __init__(self, service: SessionService, settings: NodeSettings) -> None:
+    def __init__(self, service: SessionService, settings: NodeSettings, allowance: Allowance) -> None:
         self._service = service
         self._settings = settings
         self._decoder: frames.Decoder | posix_lines.Decoder = frames.Decoder()
@@ -96,6 +97,7 @@ class Session:
         self._greeting: dict[str, t.Any] | None = None
         self.greeted_at: float | None = None
         self._throttling = Throttling()
+        self._downloads = Downloads(service, settings, allowance, self._throttling, self._take_download, self._tell_of_download)
         self._round_trips = RoundTrips()
         self._greeting_due: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -137,6 +139,7 @@ class Session:
         return (
             self._abandoned
             + self._opened_figures()
+            + self._downloads.figures()
             + Figures(
                 requests=self._requests,
                 round_trips=self._round_trips.count,
@@ -328,6 +331,7 @@ class Session:
         """Terminate what was started."""
         if self._encrypting is not None:
             self._encrypting.cancel()
+        await self._downloads.close()
         if self._starting is None:
             return
         self._starting.cancel()
@@ -485,10 +489,23 @@ class Session:
             self._changed.set()
             self._early.clear()
             self._unheard.clear()
+        elif frame.kind == frames.Kind.DOWNLOAD:
+            self._downloads.asked(frame.body)
         elif frame.request == 0:
             self._fail(NodeUnreachable(str(failure_of(frame))))
         elif (exchange := self._exchanges.get(frame.request)) is not None and exchange.take(frame):
             del self._exchanges[frame.request]
+
+    def _take_download(self, frame: frames.Frame) -> None:
+        """Take a frame that came by a download session."""
+        try:
+            self._on_frame(frame)
+        except _MALFORMED as error:
+            self._fail(NodeUnreachable(f"{self._settings.target} sent what its program never sends ({error})"))
+
+    def _tell_of_download(self, name: str, for_good: bool) -> None:
+        """Tell the program that a download session is over, and whether there will be no other."""
+        self._send(frames.Frame(frames.Kind.DOWNLOAD, 0, name.encode(), last=for_good))
 
     def _on_closed(self, event: Closed) -> None:
         reason = event.reason.strip()

@@ -31,6 +31,7 @@ class NodeSettings:
     :param document_parameters: what it is started with, as ``openings.py`` takes it.
     :param logging_warning: whether the user is to be told that sessions are logged.
     :param windows: whether it runs Windows, and has PowerShell in place of a shell and a Python.
+    :param download_sessions: whether sessions of another document may be started, for much output.
     """
 
     target: str
@@ -44,6 +45,7 @@ class NodeSettings:
     document_parameters: DocumentParameters | None = None
     logging_warning: bool = dataclasses.field(default=False, compare=False)
     windows: bool = False
+    download_sessions: bool = True
 
     @property
     def python_advice(self) -> str:

@@ -22,6 +22,9 @@ class Utf8Filter:
     def feed(self, data: bytes) -> bytes:
         """Return what is passed on."""
         data = self._held + data
+        if data.isascii():
+            self._held = b""
+            return data
         out = bytearray()
         at = 0
         while at < len(data):

@@ -27,6 +27,12 @@ def _for_platforms(shell: Document) -> Document:
 
 
 _COMMAND = {"command": _text("(Required) The command to run on the instance")}
+# That AWS's document takes it is told in aws/session-manager-plugin#59; the names of the others are the agent's (ShellConfig).
+_SEPARATE = {
+    "separateOutputStream": _text("(Optional) Whether standard output and error come apart", default="False"),
+    "stdOutSeparatorPrefix": _text("(Optional) What is put before standard output", default=""),
+    "stdErrSeparatorPrefix": _text("(Optional) What is put before standard error", default=""),
+}
 _PORT = {"portNumber": _text("(Optional) Port number of the server on the instance", default="80")}
 _LOCAL_PORT = {"localPortNumber": _text("(Optional) Port number on local machine to forward traffic to", default="0")}
 _HOST = _text("(Optional) Hostname or IP address of the destination server", default="localhost")
@@ -62,8 +68,16 @@ AWS_OWNED: dict[str, Document] = {
         "schemaVersion": "1.0",
         "description": "Document to run single non interactive command on an instance",
         "sessionType": "NonInteractiveCommands",
-        "parameters": _COMMAND,
-        "properties": _for_platforms({"commands": "{{command}}", "runAsElevated": False}),
+        "parameters": {**_COMMAND, **_SEPARATE},
+        "properties": _for_platforms(
+            {
+                "commands": "{{command}}",
+                "runAsElevated": False,
+                "separateOutputStream": "{{separateOutputStream}}",
+                "stdOutSeparatorPrefix": "{{stdOutSeparatorPrefix}}",
+                "stdErrSeparatorPrefix": "{{stdErrSeparatorPrefix}}",
+            }
+        ),
     },
     "AWS-StartPortForwardingSession": {
         "schemaVersion": "1.0",

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
 import select
 import shutil
 import signal
@@ -391,8 +392,22 @@ def test_a_disk_that_fills_up_meanwhile_fails_the_transfer(node: Node) -> None:
     assert node.refusal()["code"] == "ENOSPC"
 
 
+def test_a_disk_that_fills_up_half_way_leaves_nothing_of_the_file(node: Node, tmp_path: pathlib.Path) -> None:
+    # The kernel refuses to write on, as it does when a disk is full; how much room there is does not show it beforehand.
+    resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
+    node.send(Kind.PUT, 5, json.dumps({"path": str(tmp_path / "file"), "size": 3_000_000}).encode(), last=False)
+    for _block in range(30):
+        node.write(Frame(Kind.DATA, 5, node.ledger.recipe([Segment((os.urandom(50_000),), passing=True)])))
+    while (frame := node.next()).kind == Kind.CREDIT:
+        pass
+    assert json.loads(frame.body)["code"] == "EFBIG"
+    assert list(tmp_path.iterdir()) == []
+    assert node.run(b"echo still here")[1] == b"still here\n"
+
+
 def test_a_large_file_is_read_as_it_is_credited(node: Node, tmp_path: pathlib.Path) -> None:
-    data = os.urandom(3 * request.SEND_AHEAD)
+    # Not worth a download session, as it is small once it is compressed.
+    data = b"a line like any other\n" * (3 * request.SEND_AHEAD // 22)
     (tmp_path / "file").write_bytes(data)
     node.send(Kind.GET, 5, json.dumps({"path": str(tmp_path / "file")}).encode())
     received = b""
