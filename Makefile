@@ -5,6 +5,7 @@
 #   make coverage  the same, with a table of the lines they run
 #   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
 #   make bench-scale  many simulated nodes: against local, the broker's memory and time, and throttling by AWS
+#   make bench-large  a gigabyte each way, and whose memory that takes
 #   make chaos     1,000 tasks over bad lines, and something broken at each frame of a task
 #   make fuzz      a million malformed frames into everything that reads what others send
 #   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
@@ -37,6 +38,9 @@ bench:
 
 bench-scale: $(venv)/test
 	$(bin)/python -m tests.benchmark.scale $(arguments)
+
+bench-large: $(venv)/test
+	$(bin)/python -m tests.benchmark.large $(arguments)
 
 # For instance arguments='--seed 7 --real'; --real goes to both.
 chaos: $(venv)/test
@@ -85,5 +89,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test coverage bench bench-scale chaos fuzz lint sanity docs build clean
+.PHONY: demo test coverage bench bench-scale bench-large chaos fuzz lint sanity docs build clean
 .PRECIOUS: $(venv)/%

@@ -211,6 +211,28 @@ options:
     ini:
       - section: fleet_ssm
         key: download_sessions
+  transfer_progress:
+    description:
+      - Show how far a transfer is that takes more than two seconds, in a line of the terminal that goes away at its end.
+      - There is none when the output is no terminal, with C(-v), in AWX and other runs of ansible-runner, and in plays on more than
+        one host at a time, whose other results would be written over it.
+    type: bool
+    default: true
+    vars:
+      - name: ansible_ssm_transfer_progress
+    env:
+      - name: FLEET_SSM_TRANSFER_PROGRESS
+    ini:
+      - section: fleet_ssm
+        key: transfer_progress
+  play_batch:
+    description:
+      - The hosts that the play is on at this time. Ansible knows them; this is not to be set.
+    type: list
+    elements: str
+    default: []
+    vars:
+      - name: ansible_play_batch
   warm_modules:
     description:
       - Run modules in forks of an interpreter on the node that has imported what all modules import, so that a small module starts
@@ -304,8 +326,10 @@ EXAMPLES = r"""
       changed_when: false
 """
 
+import contextlib
 import json
 import os
+import time
 import typing as t
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError, AnsibleFileNotFound
@@ -315,7 +339,7 @@ from ansible.utils.display import Display
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import options as aws_options
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import failures, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import end_with_controller
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import Answer, BrokerClient
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import Answer, BrokerClient, Moved
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 
 display = Display()
@@ -338,6 +362,12 @@ _WARM: dict[str, t.Callable[[bool], Flags]] = {
 _NOT_FOUND = 127
 
 _Result = t.TypeVar("_Result")
+
+
+def _show(text: str) -> None:
+    """Have the controller write something to its terminal as it is."""
+    if text:
+        display.display(text, newline=False, screen_only=True)
 
 
 class Connection(ConnectionBase):
@@ -433,13 +463,36 @@ class Connection(ConnectionBase):
         """Send a file; it appears whole or not at all."""
         super().put_file(in_path, out_path)  # type: ignore[safe-super]
         display.vvv(f"PUT {in_path} TO {out_path}", host=self._name)
-        self._translated(lambda: self._client.put(self._node(), to_native(in_path), self._remote_path(out_path)))
+        with self._progress("UP", in_path) as moved:
+            self._translated(lambda: self._client.put(self._node(), to_native(in_path), self._remote_path(out_path), moved))
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Fetch a file; it appears whole or not at all."""
         super().fetch_file(in_path, out_path)  # type: ignore[safe-super]
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name)
-        self._translated(lambda: self._client.get(self._node(), self._remote_path(in_path), to_native(out_path)))
+        with self._progress("DOWN", in_path) as moved:
+            self._translated(lambda: self._client.get(self._node(), self._remote_path(in_path), to_native(out_path), moved))
+
+    @contextlib.contextmanager
+    def _progress(self, direction: str, path: str) -> t.Iterator[Moved]:
+        """Have a line of the terminal say how far a transfer is, where somebody would see it and nothing else is written."""
+        alone = len(self.get_option("play_batch")) == 1
+        if not self.get_option("transfer_progress") or not alone or display.verbosity:
+            yield lambda _done, _size: None
+            return
+        # Most tasks move nothing, and Ansible compiles what it imports in each worker.
+        from ansible_collections.fleet.ssm.plugins.plugin_utils._session import controller_terminal, progress
+
+        columns = controller_terminal.columns(self._controller)
+        if columns is None:
+            yield lambda _done, _size: None
+            return
+        arrow = getattr(progress, direction)
+        line = progress.Progress(self._name, arrow, to_native(path), time.monotonic(), columns)
+        try:
+            yield lambda done, size: _show(line.moved(done, size, time.monotonic()))
+        finally:
+            _show(line.over())
 
     def transport_test(self, connect_timeout: float) -> None:
         """Fail while the node's agent is not connected, for wait_for_connection; no session is started for that."""

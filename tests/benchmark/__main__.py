@@ -115,7 +115,7 @@ def _run(transport: Transport, workload: Workload, folder: pathlib.Path) -> floa
                 "-m",
                 "ansible.builtin.raw",
                 "-a",
-                f"rm -rf {target}; mkdir -p {target}",
+                f"rm -rf {target}; mkdir -p {target}; cd {target}; {workload.before}",
             )
             _succeed(ansible, command, transport.preparation)
     program, *arguments = workload.command

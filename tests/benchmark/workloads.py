@@ -19,7 +19,8 @@ class Workload:
 
     :param command: program and arguments, which follow ``-i INVENTORY``.
     :param transports: those that run it; the first is the one that the others are compared with.
-    :param writes: it needs the folder ``benchmark_folder``, new and empty.
+    :param writes: it needs the folder ``benchmark_folder``, new.
+    :param before: what a shell does in that folder beforehand.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Workload:
     round_trips_ms: tuple[float, ...]
     transports: tuple[str, ...]
     writes: bool = False
+    before: str = "true"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +53,14 @@ WORKLOADS = {
         Workload("20 modules", _playbook("modules.yml"), (50.0,), (OURS, COLD, SSH, MITOGEN), writes=True),
         Workload("ping", ("ansible", "all", "-m", "ansible.builtin.ping"), (0.0,), (OURS, SSH, AWS_SSM)),
         Workload("copy of 5 MB", _playbook("copy.yml"), (0.0, 50.0), (OURS, SSH, MITOGEN, AWS_SSM), writes=True),
+        Workload(
+            "fetch of 50 MB",
+            _playbook("fetch.yml"),
+            (50.0,),
+            (OURS, SSH, MITOGEN, AWS_SSM),
+            writes=True,
+            before="head -c 50000000 /dev/urandom > large.bin",
+        ),
     )
 }
 

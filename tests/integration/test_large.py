@@ -11,9 +11,11 @@ import pathlib
 import typing as t
 
 import pytest
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.controller_terminal import NOBODY_WATCHES
 
 from tests.integration.peak_memory import PeakMemory
 from tests.integration.running_emulator import Ansible, Run
+from tests.integration.terminal import Terminal
 
 _DOCUMENT = "AWS-StartNonInteractiveCommand"
 _SIZE = 8_000_000
@@ -35,6 +37,7 @@ def _fetch(ansible: Ansible, machine: str, *arguments: str, size: int = _SIZE, f
         f"- ansible.builtin.fetch: {{src: ~/large, dest: {target}, flat: true}}", inventory, *arguments, timeout=180
     )
     assert run.code == 0, str(run)
+    assert "\x1b" not in run.output, "that is no terminal"
     expected = pathlib.Path(f"{target}.sum").read_text(encoding="utf-8").split()[0]
     assert hashlib.sha256(target.read_bytes()).hexdigest() == expected
     assert list(ansible.folder.glob(".fetched*")) == []
@@ -54,6 +57,23 @@ def test_a_large_file_is_fetched_by_a_second_session(ansible: Ansible) -> None:
 
 def test_a_large_file_is_fetched_by_a_second_session_of_a_real_agent(ansible_on_real_agents: Ansible) -> None:
     _fetch_by_two_sessions(ansible_on_real_agents, "real-1")
+
+
+def test_a_long_transfer_shows_how_far_it_is_on_a_terminal(ansible: Ansible) -> None:
+    size = 3_000_000
+    inventory = ansible.inventory("web-1", ansible_ssm_download_sessions="false")
+    make = ansible.playbook(f"- ansible.builtin.raw: head -c {size} /dev/urandom > ~/large", inventory)
+    assert make.code == 0, str(make)
+    play = ansible.write(f"- ansible.builtin.fetch: {{src: ~/large, dest: {ansible.folder}/fetched, flat: true}}")
+    command = ["ansible-playbook", "-i", str(inventory), str(play)]
+    environment = {name: value for name, value in ansible.environment.items() if name not in NOBODY_WATCHES}
+    with Terminal(command, {**environment, "TERM": "xterm", "LC_ALL": "C.UTF-8"}) as terminal:
+        terminal.expect("TASK")
+        before = terminal.expect(" % of 3 MB, ", seconds=60)
+        assert f"\r\x1b[K{ansible.emulator.nodes()['web-1']} \u2190 " in before
+        last = terminal.expect("changed:", seconds=60)
+        assert last.endswith("\r\x1b[K"), repr(last)
+        assert terminal.code(60) == 0
 
 
 def _fetch_across_cuts(ansible: Ansible, machine: str, side: str) -> None:

@@ -146,11 +146,13 @@ class Delivery(Request):
         if not stat.S_ISREG(os.fstat(self.file).st_mode):
             os.close(self.file)
             raise OSError(errno.EINVAL, "Not a regular file", path)
-        self.expected = self.compressed_size()
+        length = os.fstat(self.file).st_size
+        if length > LARGE:
+            self.send(wire.SIZE, b"%d" % length)
+        self.expected = self.compressed_size(length)
 
-    def compressed_size(self) -> int:
+    def compressed_size(self, size: int) -> int:
         """Estimate what the file comes to when it is compressed, from its beginning, middle and end."""
-        size = os.fstat(self.file).st_size
         if size <= LARGE:
             return size
         sample = b"".join(os.pread(self.file, PIECE, at) for at in (0, size // 2, size - PIECE))

@@ -140,6 +140,8 @@ class Worker:
             await self._tell(node)
             if result.kind in _STREAMS:
                 await self._send({"event": _STREAMS[result.kind]}, result.data)
+            elif result.kind is Kind.SIZE:
+                await self._send({**(result.facts or {}), "event": "size"})
             elif result.kind is Kind.EXIT:
                 await self._send({"event": "exit", "code": result.code, "lacks_python": node.lacks_python})
             else:

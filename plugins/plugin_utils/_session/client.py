@@ -35,6 +35,9 @@ if t.TYPE_CHECKING:
 
 Message = tuple[requests.Header, bytes]
 
+Moved = t.Callable[[int, int | None], None]
+"""Told how many bytes of a file were moved, and how many it has if that is known."""
+
 Answer = tuple[int, bytes, bytes]
 """Exit code, stdout and stderr."""
 
@@ -44,6 +47,10 @@ _Hears = t.Callable[[requests.Header], None]
 
 def _ignore(_header: requests.Header) -> None:
     """Do nothing."""
+
+
+def _unwatched(_done: int, _size: int | None) -> None:
+    """Tell nobody."""
 
 
 class _Output:
@@ -129,7 +136,7 @@ class BrokerClient:
                     deadline = math.inf
                     self._say(stdin, last=True)
 
-    def put(self, node: dict[str, t.Any], source: str, path: str) -> None:
+    def put(self, node: dict[str, t.Any], source: str, path: str, moved: Moved = _unwatched) -> None:
         """Send a local file."""
         try:
             with pathlib.Path(source).open("rb") as file:
@@ -140,21 +147,21 @@ class BrokerClient:
                     size += len(block)
                 file.seek(0)
                 request = {"operation": "put", "node": node, "path": path, "size": size, "sha256": digest.hexdigest()}
-                for _message in self._ask(request, b"", self._blocks(file, size)):
+                for _message in self._ask(request, b"", self._blocks(file, size, moved)):
                     pass
         except FileNotFoundError as error:
             raise FileMissing(f"{source} does not exist on the controller") from error
         except OSError as error:
             raise TransferFailed(f"{source} cannot be read: {error.strerror}") from error
 
-    def get(self, node: dict[str, t.Any], path: str, target: str) -> None:
+    def get(self, node: dict[str, t.Any], path: str, target: str, moved: Moved = _unwatched) -> None:
         """Fetch a file; it gets its name when it is whole."""
         destination = pathlib.Path(target)
         try:
             descriptor, name = tempfile.mkstemp(prefix=f".{destination.name[:64]}.", dir=destination.parent)
             temporary = pathlib.Path(name)
             try:
-                self._receive(node, path, descriptor)
+                self._receive(node, path, descriptor, moved)
                 mask = os.umask(0)
                 os.umask(mask)
                 temporary.chmod(0o666 & ~mask)
@@ -261,16 +268,19 @@ class BrokerClient:
             self._socket = self._place.connect_existing()
         return self._socket is not None
 
-    def _blocks(self, file: t.BinaryIO, size: int) -> t.Iterator[bytes]:
-        while size > 0:
-            block = file.read(min(size, requests.BLOCK))
+    def _blocks(self, file: t.BinaryIO, size: int, moved: Moved) -> t.Iterator[bytes]:
+        left = size
+        while left > 0:
+            block = file.read(min(left, requests.BLOCK))
             if not block:
                 raise TransferFailed(f"{file.name} became shorter while it was sent")
-            size -= len(block)
+            left -= len(block)
             yield block
+            moved(size - left, size)
 
-    def _receive(self, node: dict[str, t.Any], path: str, descriptor: int) -> None:
+    def _receive(self, node: dict[str, t.Any], path: str, descriptor: int, moved: Moved = _unwatched) -> None:
         digest = hashlib.sha256()
+        size = None
         asking = self._ask({"operation": "get", "node": node, "path": path})
         with open(descriptor, "wb") as file, contextlib.closing(asking) as answers:
             for header, body in answers:
@@ -278,8 +288,11 @@ class BrokerClient:
                     if header.get("sha256") != digest.hexdigest():
                         raise TransferFailed(f"{path} arrived with another SHA-256 than it was sent with")
                     return
+                if header["event"] == "size":
+                    size = int(header["size"])
                 digest.update(body)
                 file.write(body)
+                moved(file.tell(), size)
 
     @staticmethod
     def _read(connection: socket.socket) -> Message:

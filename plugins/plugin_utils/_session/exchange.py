@@ -37,7 +37,7 @@ _CODE = struct.Struct(">I")
 
 
 class Result(t.NamedTuple):
-    """What came for a request. ``kind`` is STDOUT, STDERR or DATA with data, EXIT with a code, DONE with facts."""
+    """What came for a request. ``kind`` is STDOUT, STDERR or DATA with data, EXIT with a code, DONE and SIZE with facts."""
 
     kind: Kind
     data: bytes = b""
@@ -164,6 +164,9 @@ class Exchange:
         self._position += len(frame.body)
         self._results.put_nowait(Result(Kind(frame.kind), frame.body))
 
+    def _on_size(self, frame: Frame) -> None:
+        self._results.put_nowait(Result(Kind.SIZE, facts={"size": int(frame.body)}))
+
     def _on_credit(self, frame: Frame) -> None:
         count = int(frame.body)
         if not 0 <= count <= self._on_the_way:
@@ -212,6 +215,7 @@ _HANDLERS: dict[int, t.Callable[[Exchange, Frame], None]] = {
     Kind.STDOUT: Exchange._on_stream,
     Kind.STDERR: Exchange._on_stream,
     Kind.DATA: Exchange._on_stream,
+    Kind.SIZE: Exchange._on_size,
     Kind.CREDIT: Exchange._on_credit,
     Kind.EXIT: Exchange._on_exit,
     Kind.RESULT: Exchange._on_result,

@@ -52,6 +52,7 @@ class Kind(enum.IntEnum):
     DONE = 37
     FAIL = 38
     DOWNLOAD = 39
+    SIZE = 40
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
