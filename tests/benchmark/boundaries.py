@@ -25,7 +25,7 @@ import sys
 import time
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import broker_start, settings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap, broker_start, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
@@ -38,7 +38,7 @@ from tests.integration.running_emulator import RunningEmulator
 _SECONDS = 45.0
 _MARKS = "boundaries"
 _STDIN = random.Random(1).randbytes(3000)
-_PROGRAM = "-I -S -c import os;os.write(1,"
+_PROGRAM = "-I -S -c " + bootstrap._READ_PROGRAM.partition(";")[0]
 
 Victim = t.Literal["client", "agent", "program", "broker"]
 VICTIMS: tuple[Victim, ...] = t.get_args(Victim)
@@ -67,6 +67,7 @@ class Sweep:
         self._machines = machines
         self._fleet = DirectNodes(emulator, connection_timeout=30.0, reconnect_timeout=20.0, stall_timeout=20.0)
         self.outcomes: collections.Counter[str] = collections.Counter()
+        self.struck: collections.Counter[Victim] = collections.Counter()
         self.wrong: list[str] = []
 
     async def frames(self) -> dict[Victim, int]:
@@ -98,6 +99,8 @@ class Sweep:
         marks = await self._marks()
         for play, (boundary, _machine, outcome) in results.items():
             self._judge(boundary, outcome, marks[play])
+        victims = {boundary.victim for boundary in boundaries}
+        self.wrong += [f"nothing was broken of any {victim}" for victim in victims if not self.struck[victim]]
 
     def close(self) -> None:
         """Let go of everything."""
@@ -119,9 +122,12 @@ class Sweep:
         self._emulator.order({"cut": order})
         node = self._fleet.node(machine)
         try:
-            return await self._play(node, _name(machine, boundary))
+            outcome = await self._play(node, _name(machine, boundary))
         finally:
             await node.reset()
+        held = (await asyncio.to_thread(self._emulator.faults)).get("cut", [])
+        self.struck[boundary.victim] += self._fleet.ids[machine] not in [rule["node"] for rule in held]
+        return outcome
 
     async def _kill_program(self, machine: str, boundary: Boundary) -> str:
         node = self._fleet.node(machine)
@@ -143,6 +149,7 @@ class Sweep:
             with contextlib.suppress(OSError):
                 if _PROGRAM in pathlib.Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode():
                     os.kill(pid, signal.SIGKILL)
+                    self.struck["program"] += 1
                     return
 
     async def _kill_broker(self, machine: str, boundary: Boundary) -> str:
@@ -155,6 +162,9 @@ class Sweep:
         described = settings.describe(self._fleet.options, self._fleet.settings(machine))
         try:
             return _verdict(*client.execute(described, _command(_name(machine, boundary)), _STDIN))
+        except NodeUnreachable:
+            self.struck["broker"] += 1
+            raise
         finally:
             del os.environ[mortal_broker.variable(controller.pid)]
             # Another one for the next request, of another life.
