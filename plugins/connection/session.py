@@ -173,6 +173,7 @@ options:
   reconnect_timeout:
     description:
       - Seconds that a cut of the network may last before the session counts as lost. After a shorter one the task goes on.
+      - The time in which AWS throttles ResumeSession does not count.
     type: float
     default: 60
     vars:
