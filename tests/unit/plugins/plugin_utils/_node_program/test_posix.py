@@ -292,7 +292,7 @@ def test_without_setsid_commands_run_and_are_stopped_too(machine: Machine) -> No
 def test_the_agents_default_document_will_do(machine: Machine) -> None:
     machine.service.refusals["AWS-StartInteractiveCommand"] = failures.ActionDenied("denied")
     assert _finish(machine, lambda node: _run(node, "cat", b"input")) == (0, b"input", b"")
-    assert machine.service.started == ["AWS-StartInteractiveCommand", None]
+    assert machine.service.started == ["AWS-StartInteractiveCommand", "SSM-SessionManagerRunShell"]
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------
