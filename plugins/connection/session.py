@@ -212,6 +212,68 @@ options:
     ini:
       - section: fleet_ssm
         key: download_sessions
+  s3_bucket:
+    description:
+      - A bucket by way of which large files go, both ways. Without it, which is the default, all go through the session.
+      - Files are uploaded and downloaded with the identity in use, which needs C(s3:PutObject), C(s3:GetObject) and
+        C(s3:DeleteObject) on them. The node needs no rights; it is given a presigned URL that is good for five minutes, and must
+        reach S3. Each object is deleted when its file has arrived, and when it has not.
+      - What fails does not go through the session instead.
+    type: str
+    vars:
+      - name: ansible_ssm_s3_bucket
+    env:
+      - name: FLEET_SSM_S3_BUCKET
+    ini:
+      - section: fleet_ssm
+        key: s3_bucket
+  s3_threshold:
+    description:
+      - Megabytes of the smallest file that goes by way of O(s3_bucket), at least 1.
+    type: float
+    default: 100
+    vars:
+      - name: ansible_ssm_s3_threshold
+    env:
+      - name: FLEET_SSM_S3_THRESHOLD
+    ini:
+      - section: fleet_ssm
+        key: s3_threshold
+  s3_prefix:
+    description:
+      - What the keys of the objects in O(s3_bucket) begin with. The node's id and a random name follow.
+    type: str
+    default: fleet.ssm
+    vars:
+      - name: ansible_ssm_s3_prefix
+    env:
+      - name: FLEET_SSM_S3_PREFIX
+    ini:
+      - section: fleet_ssm
+        key: s3_prefix
+  s3_sse:
+    description:
+      - How S3 encrypts the objects, where it is not to be as the bucket says.
+    type: str
+    choices: [AES256, 'aws:kms']
+    vars:
+      - name: ansible_ssm_s3_sse
+    env:
+      - name: FLEET_SSM_S3_SSE
+    ini:
+      - section: fleet_ssm
+        key: s3_sse
+  s3_kms_key_id:
+    description:
+      - The KMS key of O(s3_sse=aws:kms), where it is not to be S3's own.
+    type: str
+    vars:
+      - name: ansible_ssm_s3_kms_key_id
+    env:
+      - name: FLEET_SSM_S3_KMS_KEY_ID
+    ini:
+      - section: fleet_ssm
+        key: s3_kms_key_id
   transfer_progress:
     description:
       - Show how far a transfer is that takes more than two seconds, in a line of the terminal that goes away at its end.
@@ -328,6 +390,7 @@ EXAMPLES = r"""
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import time
@@ -465,14 +528,22 @@ class Connection(ConnectionBase):
         super().put_file(in_path, out_path)  # type: ignore[safe-super]
         display.vvv(f"PUT {in_path} TO {out_path}", host=self._name)
         with self._progress("UP", in_path) as moved:
-            self._translated(lambda: self._client.put(self._node(), to_native(in_path), self._remote_path(out_path), moved))
+            self._translated(
+                lambda: self._client.put(
+                    self._node(), to_native(in_path), self._remote_path(out_path), moved, bucket=self._bucket()
+                )
+            )
 
     def fetch_file(self, in_path: str, out_path: str) -> None:
         """Fetch a file; it appears whole or not at all."""
         super().fetch_file(in_path, out_path)  # type: ignore[safe-super]
         display.vvv(f"FETCH {in_path} TO {out_path}", host=self._name)
         with self._progress("DOWN", in_path) as moved:
-            self._translated(lambda: self._client.get(self._node(), self._remote_path(in_path), to_native(out_path), moved))
+            self._translated(
+                lambda: self._client.get(
+                    self._node(), self._remote_path(in_path), to_native(out_path), moved, bucket=self._bucket()
+                )
+            )
 
     @contextlib.contextmanager
     def _progress(self, direction: str, path: str) -> t.Iterator[Moved]:
@@ -559,6 +630,24 @@ class Connection(ConnectionBase):
         """Describe the node to the broker; options are plain values there, whatever Ansible makes of them."""
         aws = {name: self.get_option(name) for name in aws_options.NAMES}
         return settings.describe(aws_options.AwsOptions.from_mapping(aws), self._settings())
+
+    def _bucket(self) -> dict[str, t.Any] | None:
+        """Describe the bucket by way of which large files go, if there is one."""
+        name = self.get_option("s3_bucket")
+        if not name:
+            return None
+        threshold = float(self.get_option("s3_threshold"))
+        if threshold < 1:
+            raise AnsibleError(f"s3_threshold is in megabytes and at least 1, not {threshold:g}")
+        return dataclasses.asdict(
+            settings.BucketSettings(
+                name=str(name),
+                prefix=str(self.get_option("s3_prefix")),
+                threshold=int(threshold * 1_000_000),
+                sse=str(self.get_option("s3_sse") or ""),
+                kms_key_id=str(self.get_option("s3_kms_key_id") or ""),
+            )
+        )
 
     def _settings(self) -> settings.NodeSettings:
         return settings.NodeSettings(

@@ -146,7 +146,7 @@ def test_what_is_moved_does_not_lie_in_memory(ansible: Ansible) -> None:
     source, fetched = ansible.folder / "source", ansible.folder / "fetched"
     inventory = ansible.inventory("web-1")
     peaks = []
-    for size in (100_000, 3 * _SIZE):
+    for size in (100_000, 4 * _SIZE):
         source.write_bytes(os.urandom(size))
         with PeakMemory(ansible.folder, ansible.emulator.folder) as peak:
             run = ansible.playbook(
@@ -161,7 +161,7 @@ def test_what_is_moved_does_not_lie_in_memory(ansible: Ansible) -> None:
         peaks.append(peak.megabytes)
     small, large = peaks
     growth = {role: large[role] - small[role] for role in ("broker", "node program", "worker")}
-    assert max(growth.values()) < 12, growth
+    assert max(growth.values()) < 25, growth
     assert large["courier"] < 20
 
 

@@ -193,7 +193,7 @@ def _region_of(session: t.Any) -> str | None:
 def _create_client(session: t.Any, options: AwsOptions, service: str, region: str, **keys: str | None) -> t.Any:
     try:
         client = session.create_client(
-            service, region_name=region, endpoint_url=options.endpoint_url, config=_config(session), **keys
+            service, region_name=region, endpoint_url=options.endpoint_url, config=_config(session, service), **keys
         )
     except AWS_ERRORS:  # some of them, such as InvalidRegionError, are a ValueError too
         raise
@@ -204,7 +204,7 @@ def _create_client(session: t.Any, options: AwsOptions, service: str, region: st
     return client
 
 
-def _config(session: t.Any) -> t.Any:
+def _config(session: t.Any, service: str) -> t.Any:
     """Wait out throttling, unless the user's environment or profile says how to retry."""
     said = {
         **session.get_scoped_config(),
@@ -214,7 +214,9 @@ def _config(session: t.Any) -> t.Any:
         "mode": said.get("retry_mode", "adaptive"),
         "total_max_attempts": int(said.get("max_attempts", _ATTEMPTS)),
     }
-    return botocore.config.Config(retries=retries, connect_timeout=_CONNECT_SECONDS, user_agent_extra="fleet.ssm")
+    # botocore presigns URLs of S3 as in 2006 where nobody says otherwise, which neither new regions nor KMS keys accept.
+    signing: dict[str, t.Any] = {"signature_version": "s3v4"} if service == "s3" else {}
+    return botocore.config.Config(retries=retries, connect_timeout=_CONNECT_SECONDS, user_agent_extra="fleet.ssm", **signing)
 
 
 def _give_up_unreachable(attempts: int, caught_exception: Exception | None = None, **_: t.Any) -> None:

@@ -138,18 +138,20 @@ class Delivery(Request):
 
     def __init__(self, program: "Surroundings", number: int, order: bytes) -> None:
         super().__init__(program, number)
-        path = json.loads(order.decode())["path"]
+        wanted = json.loads(order.decode())
+        path = wanted["path"]
         self.digest = hashlib.sha256()
         self.size = 0
+        self.largest = wanted.get("largest")
         # Opening a named pipe would wait for its writer, and everything else with it.
         self.file = os.open(encoded(path), os.O_RDONLY | os.O_NONBLOCK)
         if not stat.S_ISREG(os.fstat(self.file).st_mode):
             os.close(self.file)
             raise OSError(errno.EINVAL, "Not a regular file", path)
-        length = os.fstat(self.file).st_size
-        if length > LARGE:
-            self.send(wire.SIZE, b"%d" % length)
-        self.expected = self.compressed_size(length)
+        self.length = os.fstat(self.file).st_size
+        if self.length > LARGE:
+            self.send(wire.SIZE, b"%d" % self.length)
+        self.expected = self.compressed_size(self.length)
 
     def compressed_size(self, size: int) -> int:
         """Estimate what the file comes to when it is compressed, from its beginning, middle and end."""
@@ -167,6 +169,12 @@ class Delivery(Request):
 
     def step(self, now: float) -> "t.Optional[float]":
         """Send pieces as long as they are taken."""
+        if self.largest is not None and self.length > self.largest:
+            # It is to go another way.
+            os.close(self.file)
+            self.send(wire.DONE, json.dumps({"size": self.length, "left": True}).encode())
+            self.end()
+            return None
         self.is_large()
         while self.may_send():
             try:

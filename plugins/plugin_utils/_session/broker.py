@@ -19,7 +19,7 @@ import socket
 import traceback
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken, SessionFailure
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
@@ -133,7 +133,8 @@ class Worker:
 
     async def _get(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
-        await self._pass_on(node, node.get(header["path"], task=header["task"]))
+        bucket = settings.bucket(header["bucket"])
+        await self._pass_on(node, node.get(header["path"], bucket=bucket, task=header["task"]))
 
     async def _pass_on(self, node: ManagedNode, results: t.AsyncIterator[t.Any]) -> None:
         async for result in results:
@@ -149,9 +150,17 @@ class Worker:
 
     async def _put(self, header: requests.Header, _body: bytes) -> None:
         node = self._registry.node(header["node"])
+        about = header["path"], header["size"], header["sha256"]
+        bucket = settings.bucket(header["bucket"])
+        if bucket is not None:
+            # This file is read here, not sent by the worker.
+            await node.put_by_bucket(*about, header["source"], bucket, task=header["task"])
+            await self._tell(node)
+            await self._send({"event": "done"})
+            return
         blocks = self._blocks(header["size"])
         try:
-            await node.put(header["path"], header["size"], header["sha256"], blocks, task=header["task"])
+            await node.put(*about, blocks, task=header["task"])
         except SessionFailure as failure:
             await self._fail(failure)
             # A worker that has not sent all of it hangs up; what it has sent must not be taken for its next request.

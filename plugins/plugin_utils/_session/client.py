@@ -38,6 +38,9 @@ Message = tuple[requests.Header, bytes]
 Moved = t.Callable[[int, int | None], None]
 """Told how many bytes of a file were moved, and how many it has if that is known."""
 
+Bucket = dict[str, t.Any]
+"""``settings.BucketSettings`` as a dictionary: by way of which bucket large files go."""
+
 Answer = tuple[int, bytes, bytes]
 """Exit code, stdout and stderr."""
 
@@ -136,7 +139,9 @@ class BrokerClient:
                     deadline = math.inf
                     self._say(stdin, last=True)
 
-    def put(self, node: dict[str, t.Any], source: str, path: str, moved: Moved = _unwatched) -> None:
+    def put(
+        self, node: dict[str, t.Any], source: str, path: str, moved: Moved = _unwatched, *, bucket: Bucket | None = None
+    ) -> None:
         """Send a local file."""
         try:
             with pathlib.Path(source).open("rb") as file:
@@ -146,22 +151,33 @@ class BrokerClient:
                     digest.update(block)
                     size += len(block)
                 file.seek(0)
-                request = {"operation": "put", "node": node, "path": path, "size": size, "sha256": digest.hexdigest()}
-                for _message in self._ask(request, b"", self._blocks(file, size, moved)):
+                by_bucket = bucket is not None and size >= bucket["threshold"]
+                request = {
+                    "operation": "put",
+                    "node": node,
+                    "path": path,
+                    "size": size,
+                    "sha256": digest.hexdigest(),
+                    "source": os.path.abspath(source),  # noqa: PTH100
+                    "bucket": bucket if by_bucket else {},
+                }
+                for _message in self._ask(request, b"", () if by_bucket else self._blocks(file, size, moved)):
                     pass
         except FileNotFoundError as error:
             raise FileMissing(f"{source} does not exist on the controller") from error
         except OSError as error:
             raise TransferFailed(f"{source} cannot be read: {error.strerror}") from error
 
-    def get(self, node: dict[str, t.Any], path: str, target: str, moved: Moved = _unwatched) -> None:
+    def get(
+        self, node: dict[str, t.Any], path: str, target: str, moved: Moved = _unwatched, *, bucket: Bucket | None = None
+    ) -> None:
         """Fetch a file; it gets its name when it is whole."""
         destination = pathlib.Path(target)
         try:
             descriptor, name = tempfile.mkstemp(prefix=f".{destination.name[:64]}.", dir=destination.parent)
             temporary = pathlib.Path(name)
             try:
-                self._receive(node, path, descriptor, moved)
+                self._receive(node, path, descriptor, moved, bucket)
                 mask = os.umask(0)
                 os.umask(mask)
                 temporary.chmod(0o666 & ~mask)
@@ -278,10 +294,12 @@ class BrokerClient:
             yield block
             moved(size - left, size)
 
-    def _receive(self, node: dict[str, t.Any], path: str, descriptor: int, moved: Moved = _unwatched) -> None:
+    def _receive(
+        self, node: dict[str, t.Any], path: str, descriptor: int, moved: Moved = _unwatched, bucket: Bucket | None = None
+    ) -> None:
         digest = hashlib.sha256()
         size = None
-        asking = self._ask({"operation": "get", "node": node, "path": path})
+        asking = self._ask({"operation": "get", "node": node, "path": path, "bucket": bucket or {}})
         with open(descriptor, "wb") as file, contextlib.closing(asking) as answers:
             for header, body in answers:
                 if header["event"] == "done":

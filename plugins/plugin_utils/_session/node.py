@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import pathlib
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import cutting
@@ -25,10 +26,11 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, TaskTimes
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.s3_route import S3Route
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Session
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_logging import UserRemark
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import BucketSettings, NodeSettings
 
 _BLOCK = 32 * 1024
 
@@ -47,6 +49,7 @@ class ManagedNode:
         self._service = service
         self._session: Session | None = None
         self._allowance = Allowance()
+        self._warnings: list[str] = []
         self._past = Figures()
         self.times = TaskTimes()
 
@@ -72,7 +75,12 @@ class ManagedNode:
     def take_remarks(self) -> list[UserRemark]:
         """Return what the user should know beside the results, each remark once."""
         told, self._allowance.remarks = self._allowance.remarks, []
-        return [*self._service.take_remarks(), *(UserRemark(text, warns=False) for text in told)]
+        warnings, self._warnings[:] = self._warnings[:], []
+        return [
+            *self._service.take_remarks(),
+            *(UserRemark(text, warns=False) for text in told),
+            *(UserRemark(text, warns=True) for text in warnings),
+        ]
 
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""
@@ -123,6 +131,23 @@ class ManagedNode:
                 await asyncio.wait((feeding,))
             exchange.cancel()
 
+    async def put_by_bucket(
+        self, path: str, size: int, sha256: str, source: str, bucket: BucketSettings, *, task: str = ""
+    ) -> None:
+        """Write a local file to the node by way of an S3 bucket; where the node has no Python, by way of the session."""
+        await self.ready()
+        if self.lacks_python or self.settings.windows:
+            await self.put(path, size, sha256, _blocks(source), task=task)
+        else:
+            await self._route(bucket, task).put(source, path, size, sha256)
+
+    def _route(self, bucket: BucketSettings, task: str) -> S3Route:
+        def execute(command: str, stdin: bytes) -> t.AsyncIterator[Result]:
+            return self.execute(command, stdin, task=task)
+
+        pythons = self.settings.pythons
+        return S3Route(self._service.objects, bucket, self.settings.target, pythons, execute, self._warnings.append)
+
     async def put(self, path: str, size: int, sha256: str, blocks: t.AsyncIterator[bytes], *, task: str = "") -> None:
         """Write a file of ``size`` bytes; it appears under its name when it is whole and its digest right."""
         session = self._usable_session()
@@ -144,17 +169,27 @@ class ManagedNode:
         finally:
             exchange.cancel()
 
-    async def get(self, path: str, *, task: str = "") -> t.AsyncIterator[Result]:
-        """Read a file; yield its content and last its size and digest."""
+    async def get(self, path: str, *, bucket: BucketSettings | None = None, task: str = "") -> t.AsyncIterator[Result]:
+        """Read a file; yield its content and last its size and digest.
+
+        :param bucket: by way of which a large one comes.
+        """
         session = self._usable_session()
         exchange = session.exchange()
-        exchange.open(Kind.GET, json.dumps({"path": path}).encode(), last=True)
+        order = {"path": path} if bucket is None else {"path": path, "largest": bucket.threshold - 1}
+        exchange.open(Kind.GET, json.dumps(order).encode(), last=True)
+        left = False
         try:
             with self._timed(session, task):
                 async for result in exchange.results():
-                    yield result
+                    left = bool(result.facts and result.facts.get("left"))
+                    if not left:
+                        yield result
         finally:
             exchange.cancel()
+        if left and bucket is not None:
+            async for result in self._route(bucket, task).get(path):
+                yield result
 
     async def reset(self) -> None:
         """End the session, if there is one; the next request starts another."""
@@ -177,6 +212,12 @@ class ManagedNode:
         finally:
             if session.greeted_at is not None:
                 self.times.add(task, clock() - max(began, session.greeted_at))
+
+
+async def _blocks(source: str) -> t.AsyncIterator[bytes]:
+    with pathlib.Path(source).open("rb") as file:
+        while block := file.read(2 * _BLOCK):
+            yield block
 
 
 async def _feed(session: Session, exchange: Exchange, data: bytes, more: t.AsyncIterator[bytes] | None) -> None:

@@ -28,8 +28,8 @@ Header = dict[str, t.Any]
 
 MEMBERS: dict[str, dict[str, type]] = {
     "execute": {"node": dict, "command": str, "task": str, "flags": int, "converses": bool},
-    "put": {"node": dict, "path": str, "task": str, "size": int, "sha256": str},
-    "get": {"node": dict, "path": str, "task": str},
+    "put": {"node": dict, "path": str, "task": str, "size": int, "sha256": str, "source": str, "bucket": dict},
+    "get": {"node": dict, "path": str, "task": str, "bucket": dict},
     "check_connected": {"node": dict, "seconds": float},
     "reset": {"node": dict},
     "figures": {},

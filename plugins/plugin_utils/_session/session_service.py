@@ -32,6 +32,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     Throttled,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.object_store import ObjectStore
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import DEFAULT_DOCUMENT
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.turns import Turns, to_its_end
 
@@ -176,6 +177,11 @@ class SessionService:
             return self._aws().signed_headers(url, "ssmmessages")
         except aws_failures.AwsFailure as error:
             raise _node_failure(error, {}, "") from error
+
+    @functools.cached_property
+    def objects(self) -> ObjectStore:
+        """The S3 buckets of this identity."""
+        return ObjectStore(self._aws, self._threads)
 
     @property
     def ssl_context(self) -> ssl.SSLContext:

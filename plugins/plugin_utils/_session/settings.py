@@ -58,6 +58,31 @@ class NodeSettings:
         )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class BucketSettings:
+    """Where large files lie while they are on their way.
+
+    :param prefix: what the names of the objects begin with.
+    :param threshold: bytes of the smallest file that goes there.
+    :param sse: how S3 encrypts them, ``AES256`` or ``aws:kms``; empty for as the bucket says.
+    :param kms_key_id: the key of ``aws:kms``; empty for S3's own.
+    """
+
+    name: str
+    prefix: str
+    threshold: int
+    sse: str
+    kms_key_id: str
+
+
+def bucket(described: dict[str, t.Any]) -> BucketSettings | None:
+    """Return what a worker says of a bucket, None when it says nothing; raise MalformedRequest when it makes no sense."""
+    try:
+        return BucketSettings(**described) if described else None
+    except TypeError as error:
+        raise MalformedRequest(f"a bucket is not described as it should be: {error!r}") from None
+
+
 def describe(aws: AwsOptions, settings: NodeSettings) -> dict[str, t.Any]:
     """Return both as JSON can hold them."""
     return {"aws": aws.to_mapping(), "settings": dataclasses.asdict(settings)}
