@@ -16,7 +16,7 @@ import functools
 import pathlib
 import zlib
 
-_PROGRAM = pathlib.Path(__file__).parent.parent / "_node_program"
+_PROGRAM = pathlib.Path(__file__).parent.parent / "_node_program" / "windows"
 
 LONGEST_COMMAND = 32_000
 """Characters; Windows starts no process with more than 32,767, and the path of powershell.exe stands before it."""
@@ -25,18 +25,20 @@ LONGEST_COMMAND = 32_000
 @functools.cache
 def session_command() -> str:
     """Return what follows ``powershell.exe``."""
-    statements = _lines("windows.ps1", "#")
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = packer.compress("\n".join(source_lines()).encode()) + packer.flush()
-    script = ";".join(statements).replace("'windows.cs'", f"'{base64.b64encode(packed).decode()}'")
+    packed = packer.compress("\n".join(_source()).encode()) + packer.flush()
+    statements = ";".join(_lines(_PROGRAM / "start.ps1", "#"))
+    script = statements.replace("'program'", f"'{base64.b64encode(packed).decode()}'")
     return f"-NoLogo -NoProfile -NonInteractive -Command {script}"
 
 
-def source_lines() -> list[str]:
-    """Return the program without what its compiler does not need."""
-    return _lines("windows.cs", "//")
+def _source() -> list[str]:
+    """Return the program in one, without what its compiler does not need; what it uses must stand before all else."""
+    lines = [line for path in sorted(_PROGRAM.glob("*.cs")) for line in _lines(path, "//")]
+    used = sorted({line for line in lines if line.startswith("using System")})
+    return used + [line for line in lines if line not in used]
 
 
-def _lines(name: str, comment: str) -> list[str]:
-    lines = (line.strip() for line in (_PROGRAM / name).read_text(encoding="ascii").splitlines())
+def _lines(path: pathlib.Path, comment: str) -> list[str]:
+    lines = (line.strip() for line in path.read_text(encoding="ascii").splitlines())
     return [line for line in lines if line and not line.startswith(comment)]

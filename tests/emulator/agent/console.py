@@ -63,6 +63,9 @@ class Console:
 
     def _end_row(self) -> str:
         row, self._row = self._row, ""
+        if len(row) == self._columns:
+            # Behind the last cell it would erase that (winpty's Terminal.cc, sendLine).
+            row = row[:-1] + "\x1b[0K" + row[-1]
         if self._chance.random() < self._lossy:
             return ""
         again = row + "\r" if self._chance.random() < 0.05 else ""
