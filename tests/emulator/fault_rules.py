@@ -88,6 +88,8 @@ class CallFault(Rule):
     message: str = "Rate exceeded"
     status: int = 400
     document: str = ""
+    account: str = ""
+    region: str = ""
     rate: float = 1.0
     seed: int = 0
 
@@ -98,9 +100,11 @@ class CallFault(Rule):
         """Whether a call is one of those to fail."""
         return (
             self.operation in ("*", operation, f"{service}:{operation}")
+            and self.account in ("", params.get("account"))
+            and self.region in ("", params.get("region"))
             and self.document in ("", params.get("DocumentName") or params.get("Name"))
             and self.node in ("", params.get("Target") or params.get("InstanceId"))
-            and self.random.random() < self.rate
+            and (self.rate == 1.0 or self.random.random() < self.rate)
         )
 
 
@@ -182,7 +186,7 @@ def parse_rule(kind: str, given: t.Any) -> t.Any:
         raise BadFaultError(f"{kind} takes an object or a list of objects.")
     known = [field.name for field in dataclasses.fields(KINDS[kind]) if not field.metadata.get("internal")]
     if kind == "throttle":
-        known = ["operation", "times", "node", "document", "rate", "seed"]
+        known = ["operation", "times", "node", "document", "account", "region", "rate", "seed"]
     for member in given:
         if member not in known:
             raise BadFaultError(f"{kind} does not know {member!r}; it knows {', '.join(sorted(known))}.")

@@ -21,8 +21,8 @@ answer to ``POST`` list what is held now. An unknown key or a bad value is a 400
 ``{"throttle": {...}}``                answer ``times`` calls of ``operation`` by ThrottlingException "Rate exceeded"; with
                                        ``rate`` (1) and ``seed`` (0) only that share of them
 ``{"fail": {...}}``                    answer ``times`` calls of ``operation`` by ``code`` and ``message``, HTTP ``status``
-                                       (400); only calls with ``document`` as DocumentName and/or for ``node``, when given;
-                                       ``rate`` and ``seed`` as above
+                                       (400); only calls with ``document`` as DocumentName and/or for ``node``, when given.
+                                       Both: only in ``account`` and/or ``region``; ``rate`` and ``seed`` as above
 ``{"expire": {"tokens": "client"}}``   channel tokens given out so far are refused from now on (``client`` or ``agent``);
                                        open sockets stay
 ``{"delay": {"ms": 50}}``              round trip time added to API calls and, half each way, to every websocket leg

@@ -18,7 +18,8 @@ import urllib.parse
 
 import moto.moto_server.werkzeug_app
 
-from tests.emulator import answers, constraints, service_models, signature
+from tests.emulator import answers, constraints, query_protocol, records, service_models, signature
+from tests.emulator.accounts import Accounts
 from tests.emulator.fault_rules import BadFaultError
 from tests.emulator.faults import Faults
 from tests.emulator.operations import registry
@@ -38,6 +39,7 @@ class Front:
     def __init__(self, state: State, statistics: Statistics, faults: Faults, service: MessageService) -> None:
         registry.load()
         self._state = state
+        self._accounts = Accounts(state)
         self._statistics = statistics
         self._faults = faults
         self._service = service
@@ -54,6 +56,7 @@ class Front:
         try:
             return self._ours(environ, start_response, service, operation, body)
         except answers.LeaveToMotoError:
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._place(environ)[0]
             return t.cast("collections.abc.Iterable[bytes]", self._moto(environ, start_response))
         except answers.ApiError as error:
             return self._refuse(start_response, service, error)
@@ -61,7 +64,7 @@ class Front:
     def _ours(self, environ: Environ, start_response: StartResponse, service: str, operation: str, body: bytes) -> list[bytes]:
         ours = registry.OPERATIONS.get((service, operation))
         params = _params(body) if environ.get("HTTP_X_AMZ_TARGET") else {}
-        fault = self._faults.call_error(service, operation, params)
+        fault = self._faults.call_error(service, operation, {**params, **dict(zip(("account", "region"), self._place(environ)))})
         if fault is not None:
             raise answers.ApiError(fault.code, fault.message, fault.status)
         if ours is None:
@@ -70,9 +73,14 @@ class Front:
             raise answers.LeaveToMotoError
         caller = self._caller(environ, operation, body)
         model = service_models.service_model(service).operation_model(operation)
+        in_forms = service_models.protocol_of(service) in query_protocol.PROTOCOLS
+        if in_forms:
+            params = query_protocol.read(model, body)
         if model.input_shape is not None:
             constraints.check_input(model.input_shape, params)
         result = ours(caller, params)
+        if in_forms:
+            return _answer(start_response, 200, query_protocol.write(model, result), "text/xml")
         encoded = answers.encode(model.output_shape, result) if model.output_shape is not None else {}
         return _answer(start_response, 200, json.dumps(encoded).encode(), _JSON)
 
@@ -82,7 +90,7 @@ class Front:
         if scope is None:
             if operation not in registry.ANONYMOUS:
                 raise answers.ApiError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-            return registry.Caller(self._state, self._service, self._statistics, None)
+            return registry.Caller(self._state, self._service, self._statistics, None, self._accounts)
         request = _signed_request(environ, body)
         if scope.access_key.startswith("mi-"):
             return self._node_caller(request, scope)
@@ -92,7 +100,15 @@ class Front:
         if credential.expires is not None and credential.expires <= now():
             raise answers.ApiError("ExpiredTokenException", "The security token included in the request is expired")
         self._check_signature(request, scope, credential)
-        return registry.Caller(self._state, self._service, self._statistics, credential)
+        state = self._accounts.state(self._accounts.account_of(credential), scope.region)
+        return registry.Caller(state, self._service, self._statistics, credential, self._accounts)
+
+    def _place(self, environ: Environ) -> tuple[str, str]:
+        """Return account and region of a request, whether it is rightly signed or not."""
+        scope = signature.read_scope(environ.get("HTTP_AUTHORIZATION", ""))
+        if scope is None:
+            return self._state.account, self._state.region
+        return self._accounts.account_of(self._state.credentials.get(scope.access_key)), scope.region
 
     def _node_caller(self, request: signature.HttpRequest, scope: signature.Scope) -> registry.Caller:
         node = self._state.nodes.get(scope.access_key)
@@ -100,7 +116,7 @@ class Front:
             raise answers.ApiError("InvalidInstanceId", f"Not existing InstanceId {scope.access_key}")
         if not signature.is_signed_by(request, scope, node.public_key):
             raise answers.ApiError("InvalidSignatureException", "The signature was not made by the node's key.")
-        return registry.Caller(self._state, self._service, self._statistics, None, node.instance_id)
+        return registry.Caller(self._state, self._service, self._statistics, None, self._accounts, node.instance_id)
 
     def _check_signature(self, request: signature.HttpRequest, scope: signature.Scope, credential: Credential) -> None:
         if not signature.is_signed_with(request, scope, credential.secret_key):
@@ -130,12 +146,13 @@ class Front:
             ("GET", "nodes"): lambda _body: self._nodes(),
             ("GET", "recording"): lambda _body: self._service.recording.content(),
             ("POST", "recording"): lambda body: self._service.recording.order(bool(json.loads(body)["on"])),
+            ("POST", "records"): lambda body: records.add(self._accounts, json.loads(body)),
         }.get(page)
         if handler is None:
             return 404, b'{"error": "There is no such page."}'
         try:
             return 200, json.dumps(handler(_body(environ))).encode()
-        except BadFaultError as error:
+        except (BadFaultError, records.BadRecordsError) as error:
             return 400, json.dumps({"error": str(error)}).encode()
         except ValueError as error:
             return 400, json.dumps({"error": f"The body is not JSON: {error}."}).encode()

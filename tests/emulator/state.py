@@ -41,6 +41,21 @@ class Node:
     computer_name: str = ""
     tags: dict[str, str] = dataclasses.field(default_factory=dict)  # mi- nodes only; EC2 tags live in moto's ec2
     ping_status: str = ""  # says Online, ConnectionLost or Inactive of a node that has no agent; else it follows the pings
+    record: bool = False  # no machine, just a record
+    source_type: str = ""  # of the resource behind it, where it is neither an EC2 instance nor a server
+    source_id: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Instance:
+    """An EC2 instance that is only a record."""
+
+    instance_id: str
+    state: str
+    tags: dict[str, str]
+    instance_type: str
+    availability_zone: str
+    reservation: str  # the inside of its item in DescribeInstances' answer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +178,7 @@ class MessageService(t.Protocol):
 class State:
     """One account in one region."""
 
-    def __init__(self, account: str, region: str) -> None:
+    def __init__(self, account: str, region: str, credentials: dict[str, Credential] | None = None) -> None:
         self.account = account
         self.region = region
         self.lock = threading.RLock()
@@ -171,4 +186,10 @@ class State:
         self.activations: dict[str, Activation] = {}
         self.sessions: dict[str, Session] = {}
         self.commands: dict[str, Command] = {}
-        self.credentials: dict[str, Credential] = {}  # by access key
+        self.credentials: dict[str, Credential] = {} if credentials is None else credentials  # by access key
+        self.instances: dict[str, Instance] = {}  # records only; the others are moto's
+        # What is reported of nodes that are records, as the operations answer it; by node id, but for compliance.
+        self.patch_states: dict[str, dict[str, t.Any]] = {}
+        self.associations: dict[str, list[dict[str, t.Any]]] = {}
+        self.inventory: dict[str, dict[str, list[dict[str, str]]]] = {}
+        self.compliance: list[dict[str, t.Any]] = []

@@ -106,9 +106,13 @@ class RunningEmulator:
         held: dict[str, t.Any] = self._get("faults")
         return held
 
-    def client(self, service: str, keys: tuple[str, ...] = (), **settings: t.Any) -> t.Any:
-        """Return a client of one of its services, with other keys than the account's and botocore's settings when given."""
-        wanted = (service, keys, json.dumps(settings, sort_keys=True))
+    def add_records(self, order: dict[str, t.Any]) -> None:
+        """Have it know nodes and instances that are only records."""
+        self._post("records", order)
+
+    def client(self, service: str, keys: tuple[str, ...] = (), region: str = "", **settings: t.Any) -> t.Any:
+        """Return a client of one of its services, with other keys and region than its own and botocore's settings when given."""
+        wanted = (service, keys, region, json.dumps(settings, sort_keys=True))
         with self._lock:
             if wanted not in self._clients:
                 own = self.environment["AWS_ACCESS_KEY_ID"], self.environment["AWS_SECRET_ACCESS_KEY"]
@@ -116,7 +120,7 @@ class RunningEmulator:
                 given: dict[str, t.Any] = dict(zip(names, keys or own, strict=False))
                 self._clients[wanted] = self._session.create_client(
                     service,
-                    region_name=self.environment["AWS_REGION"],
+                    region_name=region or self.environment["AWS_REGION"],
                     endpoint_url=self.url,
                     config=botocore.config.Config(**settings),
                     **given,
@@ -158,7 +162,7 @@ class RunningEmulator:
 
     def _post(self, page: str, body: dict[str, t.Any]) -> None:
         request = urllib.request.Request(f"{self.url}/_emulator/{page}", data=json.dumps(body).encode(), method="POST")
-        urllib.request.urlopen(request, timeout=10).close()
+        urllib.request.urlopen(request, timeout=60).close()
 
 
 class Ansible:

@@ -38,7 +38,7 @@ _FILTERS: dict[str, t.Callable[[Caller, Node], str]] = {
     "IamRole": lambda _caller, node: node.iam_role,
     "ResourceType": lambda _caller, node: node.resource_type,
     "AssociationStatus": lambda _caller, _node: "",
-    "SourceIds": lambda _caller, node: node.instance_id,
+    "SourceIds": lambda _caller, node: node.source_id or node.instance_id,
     "SourceTypes": lambda _caller, node: _source_type(node),
 }
 _ENUMERATED = {"PingStatus": "PingStatus", "PlatformTypes": "PlatformType", "ResourceType": "ResourceType"}
@@ -53,7 +53,7 @@ def describe_instance_information(caller: Caller, params: Params) -> Answer:
     given = [*_old_filters(params), *_new_filters(params, "Filters")]
     nodes = _filtered(caller, given, "InvalidInstanceInformationFilterValue")
     rows, token = _paged("DescribeInstanceInformation", nodes, params)
-    return {"InstanceInformationList": [_information(caller, node) for node in rows], "NextToken": token}
+    return {"InstanceInformationList": [{**information(caller, node), "IsLatestVersion": True} for node in rows], "NextToken": token}
 
 
 @operation("DescribeInstanceProperties")
@@ -89,6 +89,8 @@ def _filtered(caller: Caller, filters: list[tuple[str, list[str], str]], bad_val
         _check_filter(key, values, bad_value)
     nodes = sorted(caller.state.nodes.values(), key=lambda node: node.instance_id)
     for key, values, operator in filters:
+        if key == "ResourceType" and len(values) > 1:  # the words of boto3's issue 3027
+            raise ApiError(bad_value, "ResourceType filter may contain only one value.")
         if key == "InstanceIds" and operator == "Equal":
             unknown = [value for value in values if value not in caller.state.nodes]
             if unknown:
@@ -136,20 +138,18 @@ def tags_of(caller: Caller, node: Node) -> dict[str, str]:
     """Return a node's tags, wherever they live."""
     if node.resource_type == "ManagedInstance":
         return node.tags
+    if node.instance_id in caller.state.instances:
+        return caller.state.instances[node.instance_id].tags
     instance = ec2_instance(caller, node)
     return {tag["key"]: tag["value"] for tag in instance.get_tags()} if instance is not None else {}
 
 
-def _information(caller: Caller, node: Node) -> Answer:
-    shared = _shared(caller, node)
-    return {**shared, "IsLatestVersion": True}
-
-
 def _source_type(node: Node) -> str:
-    return "AWS::SSM::ManagedInstance" if node.resource_type == "ManagedInstance" else "AWS::EC2::Instance"
+    return node.source_type or "AWS::SSM::ManagedInstance" if node.resource_type == "ManagedInstance" else "AWS::EC2::Instance"
 
 
-def _shared(caller: Caller, node: Node) -> Answer:
+def information(caller: Caller, node: Node) -> Answer:
+    """Return what all operations that list nodes know of one."""
     hybrid = node.resource_type == "ManagedInstance"
     return {
         "InstanceId": node.instance_id,
@@ -166,14 +166,20 @@ def _shared(caller: Caller, node: Node) -> Answer:
         "Name": node.name or None if hybrid else None,
         "IPAddress": node.ip_address or None,
         "ComputerName": node.computer_name or None,
-        "SourceId": node.instance_id,
+        "SourceId": node.source_id or node.instance_id,
         "SourceType": _source_type(node),
     }
 
 
 def _properties(caller: Caller, node: Node) -> Answer:
-    row = _shared(caller, node)
-    instance = None if node.resource_type == "ManagedInstance" else ec2_instance(caller, node)
+    row = information(caller, node)
+    if node.resource_type == "ManagedInstance":
+        return row
+    if node.instance_id in caller.state.instances:
+        record = caller.state.instances[node.instance_id]
+        facts = {"InstanceType": record.instance_type, "InstanceState": record.state, "AvailabilityZone": record.availability_zone}
+        return {**row, "Name": record.tags.get("Name"), **facts}
+    instance = ec2_instance(caller, node)
     if instance is None:
         return row
     return {

@@ -10,6 +10,7 @@ import importlib
 import pathlib
 import typing as t
 
+from tests.emulator.accounts import Accounts
 from tests.emulator.state import Credential, MessageService, State
 from tests.emulator.statistics import Statistics
 
@@ -19,12 +20,13 @@ Answer = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """What an operation works with: the account, the message service, and who asks."""
+    """What an operation works with: the account in the region asked, the message service, and who asks."""
 
     state: State
     service: MessageService
     statistics: Statistics
     credential: Credential | None  # None: anonymous, or signed by a hybrid node's own key
+    accounts: Accounts
     node: str = ""  # the hybrid node that signed by its own key
 
 
