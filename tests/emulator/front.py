@@ -64,7 +64,8 @@ class Front:
     def _ours(self, environ: Environ, start_response: StartResponse, service: str, operation: str, body: bytes) -> list[bytes]:
         ours = registry.OPERATIONS.get((service, operation))
         params = _params(body) if environ.get("HTTP_X_AMZ_TARGET") else {}
-        fault = self._faults.call_error(service, operation, {**params, **dict(zip(("account", "region"), self._place(environ)))})
+        account, region = self._place(environ)
+        fault = self._faults.call_error(service, operation, {**params, "account": account, "region": region})
         if fault is not None:
             raise answers.ApiError(fault.code, fault.message, fault.status)
         if ours is None:

@@ -33,7 +33,10 @@ class Refusal(Exception):
 
 
 class FakeAws:
-    """Set answers["Operation"] to a function from the request to the answer; calls lists what was asked."""
+    """Set answers["Operation"] to a function from the request to the answer; calls lists what was asked.
+
+    While a function answers, region says where it was asked.
+    """
 
     def __init__(self) -> None:
         self.answers: dict[str, t.Callable[[Params], Answer]] = {
@@ -42,12 +45,21 @@ class FakeAws:
         self.calls: list[tuple[str, Params]] = []
         self.clients: list[t.Any] = []
         self._lock = threading.Lock()
+        self._asked = threading.local()
+
+    @property
+    def region(self) -> str:
+        return str(self._asked.region)
 
     def operations(self) -> list[str]:
         return [call[0] for call in self.calls]
 
-    def deny(self, operation: str, code: str = "AccessDeniedException", message: str = "No") -> None:
-        def refuse(_params: Params) -> Answer:
+    def deny(self, operation: str, code: str = "AccessDeniedException", message: str = "No", region: str = "") -> None:
+        answer = self.answers.get(operation)
+
+        def refuse(params: Params) -> Answer:
+            if answer is not None and region not in ("", self.region):
+                return answer(params)
             raise Refusal(code, message)
 
         self.answers[operation] = refuse
@@ -64,6 +76,7 @@ class FakeAws:
     def _answer(self, model: t.Any, context: Params, **_event: t.Any) -> tuple[AWSResponse, Answer]:
         with self._lock:
             self.calls.append((model.name, context["asked"]))
+        self._asked.region = context["client_region"]
         try:
             return AWSResponse("", 200, HTTPHeaders(), None), self.answers[model.name](context["asked"])
         except Refusal as refusal:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import typing as t
 
@@ -16,21 +17,25 @@ _PATCH_GROUP_TAGS = ("Patch Group", "PatchGroup")
 # One group for each machine's own name would be no group.
 _TAGS_WITHOUT_GROUP = frozenset({"Name"})
 
+_UNMANAGED = "unmanaged"
+
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9]+")
 _PLATFORM_SUFFIX = re.compile(r"\s+GNU/Linux$")
 
 
 def group_names(record: Record, families: t.Container[str]) -> list[str]:
-    """Name the groups of a record, of the families wanted."""
-    return [
+    """Name the groups of a record, of the families wanted; an instance that is no node is in a group of its own anyway."""
+    named = [
         group_name(*parts)
         for family, parts_of in _FAMILIES.items()
         if family in families
         for parts in parts_of(record)
         if parts[-1]
     ]
+    return named if record["managed"] else [_UNMANAGED, *named]
 
 
+@functools.lru_cache(maxsize=65536)
 def group_name(*parts: str) -> str:
     """Make a name that Ansible takes as it is: letters, digits and single underscores."""
     return _NOT_IN_A_NAME.sub("_", "_".join(parts)).strip("_")
@@ -55,7 +60,7 @@ def _clashing(chosen: t.Mapping[str, str]) -> list[str]:
 
 
 def _kinds(record: Record) -> list[tuple[str, ...]]:
-    return [(record["kind"],)]
+    return [(record["kind"],)] if record["managed"] else []
 
 
 def _pings(record: Record) -> list[tuple[str, ...]]:
@@ -69,6 +74,10 @@ def _platforms(record: Record) -> list[tuple[str, ...]]:
 
 def _regions(record: Record) -> list[tuple[str, ...]]:
     return [("region", record["region"])]
+
+
+def _accounts(record: Record) -> list[tuple[str, ...]]:
+    return [("account", record.get("account_id", ""))]
 
 
 def _tags(record: Record) -> list[tuple[str, ...]]:
@@ -86,6 +95,7 @@ _FAMILIES: dict[str, t.Callable[[Record], list[tuple[str, ...]]]] = {
     "ping": _pings,
     "platform": _platforms,
     "region": _regions,
+    "account": _accounts,
     "tag": _tags,
     "patch_group": _patch_groups,
 }

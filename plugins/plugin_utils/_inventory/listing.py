@@ -2,44 +2,25 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""List the managed nodes of one region, with their tags and EC2 facts, in the fewest calls."""
+"""List the nodes of one account in one region, with their tags and EC2 facts, in the fewest calls."""
 
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
+import functools
 import itertools
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import AwsSession, explained
-from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.joining import Answer, Record, is_hybrid, join, tags_of
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory import reports
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.crew import Crew
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.instances import INSTANCE_IDS_A_FILTER, all_instances, by_id
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.joining import Known, Record, is_hybrid, join, tags_of
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.place import Answer, Place, has_second_choice
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.query import Query
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.tagging import TagReader
 
-Say = t.Callable[[str], None]
-
-# The most AWS gives at once (botocore's model; for DescribeInstances the API reference).
-_INSTANCES_A_PAGE = 1000
-_INSTANCE_IDS_A_FILTER = 200
-_ARNS_A_CALL = 100
-
-_AT_ONCE = 10
-_SECOND_CHOICE = frozenset({FailureKind.DENIED, FailureKind.UNSUPPORTED})
-
-
-@dataclasses.dataclass(frozen=True)
-class Query:
-    """What to list: filters (empty: no filter), and what to fetch besides."""
-
-    ping_status: tuple[str, ...] = ()
-    platforms: tuple[str, ...] = ()
-    resource_types: tuple[str, ...] = ()
-    tags: bool = True
-    ec2_facts: bool = False
-
-    def filters(self) -> dict[str, tuple[str, ...]]:
-        """Give the filters by the keys that both operations have."""
-        said = {"PingStatus": self.ping_status, "PlatformTypes": self.platforms, "ResourceType": self.resource_types}
-        return {key: values for key, values in said.items() if values}
+Instances = dict[str, Answer]
 
 
 class _Way(t.NamedTuple):
@@ -61,97 +42,109 @@ _WAYS = (
 )  # fmt: skip
 
 
-def list_nodes(session: AwsSession, query: Query, say: Say) -> list[Record]:
+def list_nodes(place: Place, query: Query, at_once: int) -> list[Record]:
     """List the nodes the query asks for; AwsFailure when any part of it cannot be had, so that no list is short in silence."""
-    nodes = _nodes(session, query, say)
-    instance_ids = [node["InstanceId"] for node in nodes]
-    hybrid = [node_id for node_id in instance_ids if is_hybrid(node_id)]
-    ec2 = [node_id for node_id in instance_ids if not is_hybrid(node_id)]
-    instances = _instances(session, ec2) if ec2 and (query.tags or query.ec2_facts) else {}
-    tags = _hybrid_tags(session, hybrid, say) if hybrid and query.tags else {}
-    if query.tags:
-        tags.update({instance_id: tags_of(instance.get("Tags", ())) for instance_id, instance in instances.items()})
-    return join(nodes, tags, instances if query.ec2_facts else {}, session.region)
+    return complete(place, query, at_once, _node_pages(place, query))
 
 
-def _nodes(session: AwsSession, query: Query, say: Say) -> list[Answer]:
+def complete(place: Place, query: Query, at_once: int, pages: t.Iterable[tuple[list[Answer], bool]]) -> list[Record]:
+    """Add to nodes what the query asks for besides; of each page is said whether more come. At most so many calls at once."""
+    with Crew(at_once) as crew:
+        beside = _Beside(place, query, crew)
+        nodes: list[Answer] = []
+        for page, more in pages:
+            nodes += page
+            beside.look_at(page, more)
+        instances = beside.instances()
+        tags = {**beside.hybrid_tags(), **{instance_id: tags_of(one.get("Tags", ())) for instance_id, one in instances.items()}}
+        known = Known(place.region, place.owner.account if place.owner else "")
+        known.instances = instances if query.ec2_facts else {}
+        if query.unmanaged:
+            known.unmanaged = _unmanaged(instances, nodes)
+        if query.tag_filters:
+            nodes = [node for node in nodes if query.accepts(tags.get(node["InstanceId"], {}))]
+            known.unmanaged = [one for one in known.unmanaged if query.accepts(tags[one["InstanceId"]])]
+        if query.wants_tags:
+            known.tags = tags
+        if query.reports:
+            known.reports = reports.read(place, query, crew, nodes)
+    return join(nodes, known)
+
+
+class _Beside:
+    """Asks for tags and instances while the nodes are still coming."""
+
+    def __init__(self, place: Place, query: Query, crew: Crew) -> None:
+        self._place, self._query, self._crew = place, query, crew
+        self._reader = TagReader(place)
+        self._ec2: list[str] = []
+        self._hybrid: list[str] = []
+        self._tags: list[concurrent.futures.Future[dict[str, dict[str, str]]]] = []
+        self._all: concurrent.futures.Future[Instances] | None = None
+        self._matching: concurrent.futures.Future[dict[str, dict[str, str]] | None] | None = None
+        # What filters by tags, or looks for instances that are no nodes, need not know the nodes.
+        if query.wants_instances and (query.unmanaged or query.tag_filters):
+            self._ask_for_all()
+        if query.wants_hybrid_tags and query.tag_filters:
+            self._matching = crew.submit(functools.partial(self._reader.matching, query.tag_filters))
+
+    def look_at(self, page: t.Sequence[Answer], more: bool) -> None:
+        """Ask for what these nodes make necessary."""
+        for node in page:
+            (self._hybrid if is_hybrid(node["InstanceId"]) else self._ec2).append(node["InstanceId"])
+        if self._query.wants_hybrid_tags and self._matching is None:
+            # Whole batches, so that where pages end costs no call.
+            self._read_tags(len(self._hybrid) // self._reader.a_call * self._reader.a_call if more else len(self._hybrid))
+        if self._query.wants_instances and self._ec2 and self._all is None and (more or len(self._ec2) > INSTANCE_IDS_A_FILTER):
+            self._ask_for_all()
+
+    def instances(self) -> Instances:
+        """Give the instances that were asked for, or the few that there are."""
+        if self._all is not None:
+            return self._all.result()
+        return by_id(self._place, self._ec2) if self._query.wants_instances and self._ec2 else {}
+
+    def hybrid_tags(self) -> dict[str, dict[str, str]]:
+        """Give the tags of hybrid nodes, of those at least that have the tags wanted."""
+        matching = self._matching.result() if self._matching is not None else None
+        if matching is not None:
+            return matching
+        self._read_tags(len(self._hybrid) if self._query.wants_hybrid_tags else 0)
+        return {node_id: tags for future in self._tags for node_id, tags in future.result().items()}
+
+    def _ask_for_all(self) -> None:
+        self._all = self._crew.submit(functools.partial(all_instances, self._place, self._query.tag_filters))
+
+    def _read_tags(self, count: int) -> None:
+        ready, self._hybrid = self._hybrid[:count], self._hybrid[count:]
+        for start in range(0, len(ready), self._reader.a_call):
+            batch = ready[start : start + self._reader.a_call]
+            self._tags.append(self._crew.submit(functools.partial(self._reader.read, batch)))
+
+
+def _node_pages(place: Place, query: Query) -> t.Iterator[tuple[list[Answer], bool]]:
     best, second = _WAYS
+    pages = _pages_by(place, query, best)
     try:
-        return _nodes_by(session, query, best)
+        # Only what is denied is denied at once; a failure later on is one.
+        first = next(pages)
     except AwsFailure as failure:
-        if failure.kind not in _SECOND_CHOICE:
+        if not has_second_choice(failure):
             raise
-        say(f"Listing by ssm:{second.operation}, {second.a_page} nodes a call, because: {failure}")
-        return _nodes_by(session, query, second)
+        place.say(f"Listing by ssm:{second.operation}, {second.a_page} nodes a call, because: {failure}", 1)
+        yield from _pages_by(place, query, second)
+    else:
+        yield from itertools.chain([first], pages)
 
 
-def _nodes_by(session: AwsSession, query: Query, way: _Way) -> list[Answer]:
-    client = session.client("ssm")
+def _pages_by(place: Place, query: Query, way: _Way) -> t.Iterator[tuple[list[Answer], bool]]:
     filters = [{way.key_member: key, way.values_member: list(values)} for key, values in query.filters().items()]
     request = {way.filters_member: filters} if filters else {}
-    with explained("ssm", session.region, client.meta.endpoint_url):
-        pages = client.get_paginator(way.method).paginate(**request, PaginationConfig={"PageSize": way.a_page})
-        return [node for page in pages for node in page[way.member]]
+    for page in place.pages("ssm", way.method, **request, PageSize=way.a_page):
+        yield page[way.member], bool(page.get("NextToken"))
 
 
-def _instances(session: AwsSession, instance_ids: list[str]) -> dict[str, Answer]:
-    """Describe the few by id, or else the whole region; a filter, unlike InstanceIds, allows pages and ids that are gone."""
-    client = session.client("ec2")
-    few = len(instance_ids) <= _INSTANCE_IDS_A_FILTER
-    request = {"Filters": [{"Name": "instance-id", "Values": instance_ids}]} if few else {}
-    with explained("ec2", session.region, client.meta.endpoint_url):
-        pages = client.get_paginator("describe_instances").paginate(**request, PaginationConfig={"PageSize": _INSTANCES_A_PAGE})
-        found = [instance for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
-    wanted = set(instance_ids)
-    return {instance["InstanceId"]: instance for instance in found if instance["InstanceId"] in wanted}
-
-
-def _hybrid_tags(session: AwsSession, node_ids: list[str], say: Say) -> dict[str, dict[str, str]]:
-    try:
-        return _tags_by_hundreds(session, node_ids)
-    except AwsFailure as failure:
-        if failure.kind not in _SECOND_CHOICE:
-            raise
-        say(f"Reading tags by ssm:ListTagsForResource, one node a call, because: {failure}")
-        return _tags_one_by_one(session, node_ids)
-
-
-def _tags_by_hundreds(session: AwsSession, node_ids: list[str]) -> dict[str, dict[str, str]]:
-    client = session.client("resourcegroupstaggingapi")
-    prefix = f"arn:{session.partition}:ssm:{session.region}:{session.account}:managed-instance/"
-
-    def ask(batch: tuple[str, ...]) -> dict[str, dict[str, str]]:
-        with explained("resourcegroupstaggingapi", session.region, client.meta.endpoint_url):
-            answer = client.get_resources(ResourceARNList=[prefix + node_id for node_id in batch])
-        # A node that never had a tag is not in the answer.
-        found = answer["ResourceTagMappingList"]
-        return {entry["ResourceARN"].rpartition("/")[2]: tags_of(entry["Tags"]) for entry in found}
-
-    return _merged(ask, _batches(node_ids, _ARNS_A_CALL))
-
-
-def _tags_one_by_one(session: AwsSession, node_ids: list[str]) -> dict[str, dict[str, str]]:
-    client = session.client("ssm")
-
-    def ask(node_id: str) -> dict[str, dict[str, str]]:
-        with explained("ssm", session.region, client.meta.endpoint_url):
-            answer = client.list_tags_for_resource(ResourceType="ManagedInstance", ResourceId=node_id)
-        return {node_id: tags_of(answer.get("TagList", ()))}
-
-    return _merged(ask, node_ids)
-
-
-def _merged(ask: t.Callable[[t.Any], dict[str, dict[str, str]]], parts: t.Iterable[t.Any]) -> dict[str, dict[str, str]]:
-    """Ask for the parts, some at once. Clients are safe to use from threads."""
-    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as pool:
-        try:
-            return {key: tags for answer in pool.map(ask, parts) for key, tags in answer.items()}
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _batches(items: t.Iterable[str], size: int) -> t.Iterator[tuple[str, ...]]:
-    rest = iter(items)
-    while batch := tuple(itertools.islice(rest, size)):
-        yield batch
+def _unmanaged(instances: Instances, nodes: t.Iterable[Answer]) -> list[Answer]:
+    """Give the running instances that are no nodes; others cannot be any."""
+    managed = frozenset(node["InstanceId"] for node in nodes)
+    return [one for one in instances.values() if one["InstanceId"] not in managed and one["State"]["Name"] == "running"]

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Systems Manager keeps about nodes besides their registration: patches, compliance, inventory, associations, the organisation."""
+"""What Systems Manager knows of nodes besides: patches, compliance, inventory, associations, and whose organisation they are in."""
 
 from __future__ import annotations
 
@@ -105,7 +105,11 @@ def _node(caller: Caller, state: State, node: Node) -> Answer:
     return {
         "CaptureTime": now(),
         "Id": node.instance_id,
-        "Owner": {"AccountId": state.account, "OrganizationalUnitId": "ou-test-00000000", "OrganizationalUnitPath": "o-test/r-test"},
+        "Owner": {
+            "AccountId": state.account,
+            "OrganizationalUnitId": "ou-test-00000000",
+            "OrganizationalUnitPath": "o-test/r-test",
+        },
         "Region": state.region,
         "NodeType": {
             "Instance": {

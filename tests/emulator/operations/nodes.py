@@ -53,7 +53,10 @@ def describe_instance_information(caller: Caller, params: Params) -> Answer:
     given = [*_old_filters(params), *_new_filters(params, "Filters")]
     nodes = _filtered(caller, given, "InvalidInstanceInformationFilterValue")
     rows, token = _paged("DescribeInstanceInformation", nodes, params)
-    return {"InstanceInformationList": [{**information(caller, node), "IsLatestVersion": True} for node in rows], "NextToken": token}
+    return {
+        "InstanceInformationList": [{**information(caller, node), "IsLatestVersion": True} for node in rows],
+        "NextToken": token,
+    }
 
 
 @operation("DescribeInstanceProperties")
@@ -151,6 +154,7 @@ def _source_type(node: Node) -> str:
 def information(caller: Caller, node: Node) -> Answer:
     """Return what all operations that list nodes know of one."""
     hybrid = node.resource_type == "ManagedInstance"
+    associations = [row["Status"] for row in caller.state.associations.get(node.instance_id, [])]
     return {
         "InstanceId": node.instance_id,
         "PingStatus": ping_status(caller, node),
@@ -168,6 +172,7 @@ def information(caller: Caller, node: Node) -> Answer:
         "ComputerName": node.computer_name or None,
         "SourceId": node.source_id or node.instance_id,
         "SourceType": _source_type(node),
+        "AssociationStatus": ("Failed" if "Failed" in associations else "Success") if associations else None,
     }
 
 

@@ -6,96 +6,16 @@
 
 from __future__ import annotations
 
-import datetime
 import pathlib
 import typing as t
 
 import ansible.template
 import pytest
-import yaml
 from ansible.inventory.manager import InventoryManager
-from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import connection_loader, shell_loader
-from ansible.utils.display import Display
 from ansible.utils.unsafe_proxy import AnsibleUnsafe
 
-NOW = datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
-WEB = {
-    "InstanceId": "i-0web",
-    "PingStatus": "Online",
-    "PlatformType": "Linux",
-    "PlatformName": "Debian GNU/Linux",
-    "PlatformVersion": "12",
-    "ResourceType": "EC2Instance",
-    "IPAddress": "10.0.0.1",
-    "LastPingDateTime": NOW,
-    "InstanceType": "t3.micro",
-}
-PLANT = {
-    "InstanceId": "mi-0plant",
-    "PingStatus": "ConnectionLost",
-    "PlatformType": "Windows",
-    "PlatformName": "Microsoft Windows Server 2022",
-    "ResourceType": "ManagedInstance",
-    "ComputerName": "plant7",
-}
-TAGS = {
-    "i-0web": {"Name": "web", "env": "prod", "Patch Group": "early", "note": "{{ 7 * 7 }}", "flag": ""},
-    "mi-0plant": {"env": "plant", "Name": "plant"},
-}
-
-
-def _tag_list(node_id: str) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in TAGS.get(node_id, {}).items()]
-
-
-@pytest.fixture
-def aws(fake_aws: t.Any) -> t.Any:
-    """Two nodes, one of each kind."""
-
-    def get_resources(params: dict[str, t.Any]) -> dict[str, t.Any]:
-        arns = [arn for arn in params["ResourceARNList"] if arn.rpartition("/")[2] in TAGS]
-        return {"ResourceTagMappingList": [{"ResourceARN": arn, "Tags": _tag_list(arn.rpartition("/")[2])} for arn in arns]}
-
-    def list_tags(params: dict[str, t.Any]) -> dict[str, t.Any]:
-        return {"TagList": _tag_list(params["ResourceId"])}
-
-    web = {
-        "InstanceId": "i-0web",
-        "Tags": _tag_list("i-0web"),
-        "VpcId": "vpc-1",
-        "State": {"Name": "running", "Code": 16},
-        "LaunchTime": NOW,
-        "SecurityGroups": [{"GroupId": "sg-1", "GroupName": "default"}],
-    }
-    fake_aws.answers |= {
-        "DescribeInstanceProperties": lambda _: {"InstanceProperties": [PLANT, WEB]},
-        "DescribeInstanceInformation": lambda _: {"InstanceInformationList": [WEB, PLANT]},
-        "DescribeInstances": lambda _: {"Reservations": [{"Instances": [web, {"InstanceId": "i-0unmanaged"}]}]},
-        "GetResources": get_resources,
-        "ListTagsForResource": list_tags,
-    }
-    return fake_aws
-
-
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> t.Callable[[], str]:
-    """What the user is told with -vv, as one line."""
-    monkeypatch.setattr(Display(), "verbosity", 2)
-    monkeypatch.setattr(Display(), "columns", 10000)
-    return lambda: " ".join("".join(capsys.readouterr()).split())
-
-
-@pytest.fixture
-def load(tmp_path: pathlib.Path) -> t.Callable[..., InventoryManager]:
-    """Write an inventory file with the options given, and load it as a run does."""
-
-    def _load(file_name: str = "fleet.ssm.yml", use_cache: bool = True, **options: t.Any) -> InventoryManager:
-        path = tmp_path / file_name
-        path.write_text(yaml.safe_dump({"plugin": "fleet.ssm.managed_nodes", **options}))
-        return InventoryManager(loader=DataLoader(), sources=[str(path)], cache=use_cache)
-
-    return _load
+from tests.unit.plugins.inventory.two_nodes import PLANT, TAGS
 
 
 def _variables(inventory: InventoryManager, host: str) -> dict[str, t.Any]:
@@ -161,6 +81,7 @@ def test_makes_groups_without_being_asked(aws: t.Any, load: t.Any) -> None:
         "platform_linux",
         "platform_debian",
         "region_eu_west_1",
+        "account_123456789012",
         "tag_env_prod",
         "tag_Patch_Group_early",
         "tag_note_7_7",
@@ -226,9 +147,7 @@ def test_an_expression_that_cannot_be_read_fails(aws: t.Any, load: t.Any, said: 
 
 def test_filters_are_pushed_to_aws(aws: t.Any, load: t.Any) -> None:
     load(ping_status=["Online"], platforms=["Linux", "MacOS"], kinds=["hybrid"])
-    operation, asked = aws.calls[0]
-    assert operation == "DescribeInstanceProperties"
-    assert asked["InstancePropertyFilterList"] == [
+    assert dict(aws.calls)["DescribeInstanceProperties"]["InstancePropertyFilterList"] == [
         {"key": "PingStatus", "valueSet": ["Online"]},
         {"key": "PlatformTypes", "valueSet": ["Linux", "MacOS"]},
         {"key": "ResourceType", "valueSet": ["ManagedInstance"]},

@@ -13,8 +13,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.grouping impo
 from hypothesis import given
 from hypothesis import strategies as st
 
-ALL = ("kind", "ping", "platform", "region", "tag", "patch_group")
-BARE: dict[str, t.Any] = {"instance_id": "i-1", "kind": "ec2", "region": "eu-west-1", "tags": {}}
+ALL = ("kind", "ping", "platform", "region", "account", "tag", "patch_group")
+BARE: dict[str, t.Any] = {"instance_id": "i-1", "kind": "ec2", "region": "eu-west-1", "managed": True, "tags": {}}
 
 
 def test_a_node_of_which_nothing_is_known_has_the_groups_of_its_id() -> None:
@@ -28,6 +28,7 @@ def test_a_node_of_which_nothing_is_known_has_the_groups_of_its_id() -> None:
         ({"platform_type": "MacOS"}, "platform_macos"),
         ({"platform_name": "Debian GNU/Linux"}, "platform_debian"),
         ({"platform_name": "Amazon Linux"}, "platform_amazon_linux"),
+        ({"account_id": "123456789012"}, "account_123456789012"),
         ({"tags": {"env": "prod"}}, "tag_env_prod"),
         ({"tags": {"aws:autoscaling:groupName": "a-b"}}, "tag_aws_autoscaling_groupName_a_b"),
         ({"tags": {"spot": ""}}, "tag_spot"),
@@ -44,6 +45,15 @@ def test_a_platform_named_like_its_type_is_one_group() -> None:
 
 def test_the_name_tag_makes_no_group() -> None:
     assert group_names({**BARE, "tags": {"Name": "web"}}, ("tag",)) == []
+
+
+def test_an_instance_that_is_no_node_has_a_group_of_its_own() -> None:
+    assert group_names({**BARE, "managed": False, "tags": {"env": "prod"}}, ALL) == [
+        "unmanaged",
+        "region_eu_west_1",
+        "tag_env_prod",
+    ]
+    assert group_names({**BARE, "managed": False}, ()) == ["unmanaged"]
 
 
 @given(st.lists(st.text(), min_size=1, max_size=4))

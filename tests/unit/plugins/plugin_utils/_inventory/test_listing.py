@@ -12,7 +12,10 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import open_session
-from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.listing import Query, list_nodes
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.listing import list_nodes
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.place import Place
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.query import Query
+from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.sources import Owner
 
 Records = list[dict[str, t.Any]]
 
@@ -60,7 +63,11 @@ def fleet(fake_aws: t.Any) -> t.Callable[[int, int], t.Any]:
 
 @pytest.fixture
 def nodes(said: list[str]) -> t.Callable[..., Records]:
-    return lambda **query: list_nodes(open_session(AwsOptions()), Query(**query), said.append)
+    def _nodes(**query: t.Any) -> Records:
+        place = Place(open_session(AwsOptions()), "eu-west-1", lambda line, _level: said.append(line), Owner("aws", "123456789012"))
+        return list_nodes(place, Query(**query), 10)
+
+    return _nodes
 
 
 def test_takes_ten_calls_for_ten_thousand_nodes(fleet: t.Any, nodes: t.Any) -> None:
@@ -74,7 +81,7 @@ def test_takes_fewer_than_sixty_calls_for_ten_thousand_nodes_with_tags_and_facts
     listed = nodes(ec2_facts=True)
     assert all(node["tags"] == {"id": node["instance_id"]} for node in listed)
     assert len([node for node in listed if "ec2" in node]) == 6000
-    assert len(aws.calls) == 10 + 6 + 1 + 40
+    assert len(aws.calls) == 10 + 6 + 40
 
 
 def test_describes_a_few_instances_by_id(fleet: t.Any, nodes: t.Any) -> None:
