@@ -8,6 +8,7 @@
 #   make bench-large  a gigabyte each way, and whose memory that takes
 #   make chaos     1,000 tasks over bad lines, and something broken at each frame of a task
 #   make fuzz      a million malformed frames into everything that reads what others send
+#   make bench-inventory  10,000 nodes: API calls, grouping, amazon.aws.aws_ec2, a denied region, throttling
 #   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
 #   make sanity    ansible-test sanity
 #   make docs      the documentation as HTML, in docs/build
@@ -50,6 +51,10 @@ chaos: $(venv)/test
 fuzz: $(venv)/test
 	$(bin)/python -m tests.benchmark.fuzz $(arguments)
 
+bench-inventory:
+	$(MAKE) --no-print-directory venv=.venv-bench .venv-bench/bench
+	.venv-bench/bin/python -m tests.benchmark.inventory $(arguments)
+
 lint: $(venv)/lint
 	$(bin)/ruff check
 	$(bin)/ruff format --check
@@ -89,5 +94,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test coverage bench bench-scale bench-large chaos fuzz lint sanity docs build clean
+.PHONY: demo test coverage bench bench-scale bench-large bench-inventory chaos fuzz lint sanity docs build clean
 .PRECIOUS: $(venv)/%

@@ -378,7 +378,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         cache = Cache(self._kept(key) if caching else None, time.time(), seconds, fresh)
         gathered = gather(self._wanted(), cache, lambda line, level: self.display.verbose(f"{path}: {line}", caplevel=level - 1))
         if gathered.missing:
-            if self.get_option("on_error") == "fail" or all(part.records == [] for part in gathered.parts):
+            nothing_is_left = all(one.kept_at is None for one in gathered.missing) and len(gathered.missing) == len(gathered.parts)
+            if self.get_option("on_error") == "fail" or nothing_is_left:
                 raise AnsibleParserError(telling.failure(gathered.missing, len(gathered.parts)))
             for line in telling.warnings(gathered.missing):
                 self.display.warning(f"{path}: {line}")
@@ -392,7 +393,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return gathered.parts
 
     def _kept(self, key: str) -> t.Any:
-        """Give what the cache has, whatever its age: how old an answer may be is not for the cache plugin, which would forget it."""
+        """Give what the cache has, whatever its age; the cache plugin, left to judge that, would forget what is needed in need."""
         seconds = self.get_option("cache_timeout")
         self.set_option("cache_timeout", 0)
         self.load_cache_plugin()
@@ -403,32 +404,35 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             return None
 
     def _wanted(self) -> Wanted:
-        regions = tuple(self.get_option("regions") or ())
         base = aws_options.AwsOptions.from_mapping({name: self.get_option(name) for name in aws_options.NAMES})
         query = self._query()
         query.check()
         return Wanted(
-            identities=tuple(sources.identities(base, self.get_option("profiles") or (), self.get_option("roles"))),
+            identities=tuple(sources.identities(base, self._list("profiles"), self.get_option("roles"))),
             query=query,
-            regions=regions,
+            regions=self._list("regions"),
             sync_name=self.get_option("sync_name") or "",
             organization_role=self.get_option("organization_role") or "",
         )
 
     def _query(self) -> Query:
         return Query(
-            ping_status=tuple(self.get_option("ping_status") or ()),
-            platforms=tuple(self.get_option("platforms") or ()),
-            kinds=tuple(self.get_option("kinds") or ()),
+            ping_status=self._list("ping_status"),
+            platforms=self._list("platforms"),
+            kinds=self._list("kinds"),
             tag_filters=tag_filters(self.get_option("tag_filters")),
             tags=self.get_option("tags"),
             ec2_facts=self.get_option("ec2_facts"),
             unmanaged=self.get_option("unmanaged"),
             patch_state=self.get_option("patch_state"),
             compliance=self.get_option("compliance") or "",
-            inventory_types=tuple(self.get_option("inventory_types") or ()),
+            inventory_types=self._list("inventory_types"),
             associations=self.get_option("associations"),
         )
+
+    def _list(self, option: str) -> tuple[str, ...]:
+        """Give a list; an environment variable that is empty, as AWX sets for a field that was not filled in, is one empty text."""
+        return tuple(item for item in self.get_option(option) or () if item)
 
     # -- what Ansible is to know --------------------------------------------------------------------------------------
 

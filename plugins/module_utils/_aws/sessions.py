@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import functools
 import os
+import threading
 import traceback
 import typing as t
 
@@ -61,21 +62,24 @@ class Credentials:
 
 
 class AwsSession:
-    """Clients and credentials of one identity in one region; clients may be used by any thread, open them in one."""
+    """Clients and credentials of one identity in one region; any thread may ask for them."""
 
     def __init__(self, session: t.Any, options: AwsOptions, region: str) -> None:
         self._session = session
         self._options = options
         self._clients: dict[tuple[str, str], t.Any] = {}
+        # botocore's clients are for any thread, but its sessions, which make them, are not.
+        self._making = threading.Lock()
         self.region = region
 
     def client(self, service: str, region: str | None = None) -> t.Any:
         """Give the client of a service, made once."""
         key = (service, region or self.region)
-        if key not in self._clients:
-            with explained(service, key[1], self._options.endpoint_url):
-                self._clients[key] = _create_client(self._session, self._options, *key)
-        return self._clients[key]
+        with self._making:
+            if key not in self._clients:
+                with explained(service, key[1], self._options.endpoint_url):
+                    self._clients[key] = _create_client(self._session, self._options, *key)
+            return self._clients[key]
 
     def endpoint(self, service: str) -> str:
         """Say where the client of a service sends its requests."""

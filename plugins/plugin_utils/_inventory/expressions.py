@@ -142,7 +142,7 @@ def _path(node: jinja2.nodes.Node) -> Path | None:
 
 def _below(node: jinja2.nodes.Node, key: str) -> Path | None:
     """Lead a path on, unless the key might be a method or belong to Python."""
-    if key in _ATTRIBUTES_OF_VALUES or key.startswith("_"):
+    if _is_pythons(key):
         return None
     path = _path(node)
     return (*path, key) if path is not None else None
@@ -180,8 +180,19 @@ def _check_call(node: t.Any) -> None:
         raise _NotKnown
 
 
-def _check_nothing(_node: t.Any) -> None:
-    pass
+def _check_attribute(node: t.Any) -> None:
+    if _is_pythons(node.attr):
+        raise _NotKnown
+
+
+def _check_item(node: t.Any) -> None:
+    # Jinja gives the method where there is no such key.
+    if isinstance(node.arg, jinja2.nodes.Const) and isinstance(node.arg.value, str) and _is_pythons(node.arg.value):
+        raise _NotKnown
+
+
+def _is_pythons(name: str) -> bool:
+    return name in _ATTRIBUTES_OF_VALUES or name.startswith("_")
 
 
 _CHECKS: dict[type, t.Callable[[t.Any], None]] = {
@@ -190,5 +201,6 @@ _CHECKS: dict[type, t.Callable[[t.Any], None]] = {
     jinja2.nodes.Filter: _check_filter,
     jinja2.nodes.Test: _check_test,
     jinja2.nodes.Call: _check_call,
-    jinja2.nodes.Getitem: _check_nothing,
+    jinja2.nodes.Getattr: _check_attribute,
+    jinja2.nodes.Getitem: _check_item,
 }

@@ -9,10 +9,12 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
+import threading
 import time
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import AwsSession
 from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.caching import Cache
 from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.crew import Crew
 from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.joining import Record, node_of_organization
@@ -23,7 +25,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.query import 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._inventory.sources import Owner
 
 _PARTS_AT_ONCE = 10
-_CALLS_AT_ONCE = 20  # of all parts together; a part has two at least
+_CALLS_AT_ONCE = 20  # of all parts together
+_CALLS_OF_A_PART = 2  # at least
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,73 +70,60 @@ def gather(wanted: Wanted, cache: Cache, say: Say) -> Gathered:
     return Gathered(parts, missing, len(parts) - len(asked))
 
 
-_Outcomes = t.Iterator[tuple[Part, "list[Record] | AwsFailure"]]
-
-
-def _ask(parts: list[Part], wanted: Wanted, sessions: Sessions, say: Say) -> _Outcomes:
+def _ask(parts: list[Part], wanted: Wanted, sessions: Sessions, say: Say) -> t.Iterator[tuple[Part, list[Record] | AwsFailure]]:
     """Yield what became of each part."""
-    places: list[tuple[Part, Place]] = []
-    for part, place in _places(parts, wanted, sessions, say):
-        if isinstance(place, AwsFailure):
-            yield part, place
-        else:
-            places.append((part, place))
+    at_once = max(_CALLS_OF_A_PART, _CALLS_AT_ONCE // min(_PARTS_AT_ONCE, len(parts) or 1))
+    identities: dict[AwsSession, _Identity] = {}
     with Crew(_PARTS_AT_ONCE) as crew:
-        at_once = max(2, _CALLS_AT_ONCE // min(_PARTS_AT_ONCE, len(places) or 1))
-        works = [(part, functools.partial(_list, part, place, wanted.query, at_once)) for part, place in places]
-        for part, future in [(part, crew.submit(work)) for part, work in works]:
-            yield part, _outcome(future)
+        asked: list[tuple[Part, concurrent.futures.Future[list[Record]] | AwsFailure]] = []
+        for part in parts:
+            try:
+                session = sessions.open(part.options)
+            except AwsFailure as failure:
+                asked.append((part, failure))
+                continue
+            identity = identities.setdefault(session, _Identity(session, part, wanted))
+            asked.append((part, crew.submit(functools.partial(_list, part, identity, wanted.query, at_once, say))))
+        for part, future in asked:
+            yield part, future if isinstance(future, AwsFailure) else _outcome(future)
 
 
-def _places(parts: list[Part], wanted: Wanted, sessions: Sessions, say: Say) -> t.Iterator[tuple[Part, Place | AwsFailure]]:
-    """Learn whose accounts they are, and make all clients here: sessions are for one thread, clients for any."""
-    by_identity: dict[t.Any, list[Part]] = {}
-    for part in parts:
-        by_identity.setdefault(dataclasses.replace(part.options, region=None), []).append(part)
-    with Crew(_PARTS_AT_ONCE) as crew:
-        asked = [(found, _introduced(found[0], wanted, sessions, crew)) for found in by_identity.values()]
-        for found, future in asked:
-            owner = future if isinstance(future, AwsFailure) else _outcome(future)
-            for part in found:
-                yield part, owner if isinstance(owner, AwsFailure) else _place(part, owner, wanted.query, sessions, say)
+class _Identity:
+    """One that all its regions share: it proves itself once, so that a role that may not be assumed is told once."""
+
+    def __init__(self, session: AwsSession, part: Part, wanted: Wanted) -> None:
+        self.session = session
+        self._owner = part.owner
+        self._must_prove = bool(part.options.assume_role_arn) and (part.rows is None or wanted.query.asks_more)
+        self._must_know = part.owner is None and (wanted.query.wants_hybrid_tags or len(wanted.identities) > 1)
+        self._lock = threading.Lock()
+        self._failure: AwsFailure | None = None
+
+    def owner(self) -> Owner | None:
+        """Say whose it is, where that is known or must be; AwsFailure when it is not accepted."""
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
+            try:
+                self._prove()
+            except AwsFailure as failure:
+                self._failure = failure
+                raise
+            return self._owner
+
+    def _prove(self) -> None:
+        if self._must_prove:
+            self.session.credentials()
+        if self._must_know:
+            self._owner = Owner(self.session.partition, self.session.account)
+        self._must_prove = self._must_know = False
 
 
-def _introduced(part: Part, wanted: Wanted, sessions: Sessions, crew: Crew) -> concurrent.futures.Future[Owner | None] | AwsFailure:
-    """Have an identity prove itself once, before all its regions do, and say whose it is where that matters."""
-    must_know = part.owner is None and (wanted.query.wants_hybrid_tags or len(wanted.identities) > 1)
-    try:
-        session = sessions.open(part.options)
-        if must_know:
-            session.client("sts")
-    except AwsFailure as failure:
-        return failure
-
-    def introduce() -> Owner | None:
-        if part.options.assume_role_arn and _asks(part, wanted.query):
-            session.credentials()
-        return Owner(session.partition, session.account) if must_know else part.owner
-
-    return crew.submit(introduce)
-
-
-def _asks(part: Part, query: Query) -> bool:
-    return part.rows is None or query.asks_more
-
-
-def _place(part: Part, owner: Owner | None, query: Query, sessions: Sessions, say: Say) -> Place | AwsFailure:
-    part.owner = part.owner or owner
-    session = sessions.open(part.options)
-    wanted = {"ssm": True, "ec2": query.wants_instances, "resourcegroupstaggingapi": query.wants_hybrid_tags}
-    try:
-        for service in (service for service, wants in wanted.items() if wants):
-            session.client(service, part.region)
-    except AwsFailure as failure:
-        return failure
-    return Place(session, part.region, lambda line, level: say(f"{part.label}: {line}", level), part.owner)
-
-
-def _list(part: Part, place: Place, query: Query, at_once: int) -> list[Record]:
+def _list(part: Part, identity: _Identity, query: Query, at_once: int, say: Say) -> list[Record]:
     began = time.monotonic()
+    owner = identity.owner()
+    part.owner = part.owner or owner
+    place = Place(identity.session, part.region, lambda line, level: say(f"{part.label}: {line}", level), part.owner)
     if part.rows is None:
         records = list_nodes(place, query, at_once)
     else:
@@ -142,8 +132,7 @@ def _list(part: Part, place: Place, query: Query, at_once: int) -> list[Record]:
     return records
 
 
-def _outcome(future: concurrent.futures.Future[t.Any]) -> t.Any:
-    """Give the result, or the failure instead of it."""
+def _outcome(future: concurrent.futures.Future[list[Record]]) -> list[Record] | AwsFailure:
     try:
         return future.result()
     except AwsFailure as failure:

@@ -57,7 +57,7 @@ class Part:
 
 
 class Sessions:
-    """Opens a session for each identity, in the thread that calls."""
+    """Opens a session for each identity."""
 
     def __init__(self) -> None:
         self._opened: dict[AwsOptions, AwsSession] = {}

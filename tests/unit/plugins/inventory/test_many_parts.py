@@ -154,16 +154,18 @@ def test_a_node_that_two_identities_see_is_one_host_of_the_first(world: t.Any, l
 
 
 def test_ten_accounts_and_regions_are_asked_at_once_and_no_more(world: t.Any, load: t.Any) -> None:
-    lock = threading.Lock()
+    change = threading.Condition()
     running, most = 0, 0
 
     def slow(_params: dict[str, t.Any]) -> dict[str, t.Any]:
         nonlocal running, most
-        with lock:
+        with change:
             running += 1
             most = max(most, running)
-        time.sleep(0.1)
-        with lock:
+            change.notify_all()
+            change.wait_for(lambda: most >= gathering._PARTS_AT_ONCE, timeout=60)
+        time.sleep(0.1)  # for one too many to come
+        with change:
             running -= 1
         return {"InstanceProperties": []}
 
@@ -195,6 +197,12 @@ def test_roles_and_regions_come_from_the_environment(world: t.Any, load: t.Any, 
     monkeypatch.setenv("FLEET_SSM_REGIONS", "eu-west-1,us-east-1")
     load()
     assert len(_asked(world, "DescribeInstanceProperties")) == 4
+
+
+def test_an_empty_environment_variable_says_nothing(world: t.Any, load: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ROLES", "REGIONS", "PROFILES", "EXTERNAL_ID", "TAG_FILTERS", "SYNC_NAME"):
+        monkeypatch.setenv(f"FLEET_SSM_{name}", "")
+    assert list(load().hosts) == ["i-eu-west-1"]
 
 
 # Those that do not answer.
