@@ -65,6 +65,7 @@ _PLAIN_NODES = (
 )  # fmt: skip
 
 
+_ESCAPE = "\\"  # Ansible doubles it in some places before Jinja sees it
 _ENVIRONMENT = jinja2.Environment(autoescape=True)  # only to parse: nothing is rendered
 
 
@@ -82,6 +83,8 @@ class _NotKnown(Exception):
 @functools.lru_cache(maxsize=4096)
 def of_expression(text: str) -> Dependencies | None:
     """Give what an expression depends on; None when that cannot be said."""
+    if _ESCAPE in text:
+        return None
     try:
         parser = jinja2.parser.Parser(_ENVIRONMENT, text, state="variable")
         node = parser.parse_expression()
@@ -95,6 +98,8 @@ def of_expression(text: str) -> Dependencies | None:
 @functools.lru_cache(maxsize=4096)
 def of_template(text: str) -> Dependencies | None:
     """Give what a text with an expression or a condition in braces depends on; None when that cannot be said."""
+    if _ESCAPE in text:
+        return None
     try:
         tree = _ENVIRONMENT.parse(text)
         body = tree.body[0].nodes if len(tree.body) == 1 and isinstance(tree.body[0], jinja2.nodes.Output) else []

@@ -57,6 +57,7 @@ def test_paths(text: str, paths: list[tuple[str, ...]] | None) -> None:
         "x | default(*y)",
         "x is match(*y)",
         "x.split(*y)",
+        r"x['a\x20b']",
         "x +",
         "x y",
         "",
