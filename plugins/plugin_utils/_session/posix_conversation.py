@@ -13,7 +13,6 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import itertools
 import json
 import re
 import struct
@@ -161,7 +160,7 @@ class Conversation:
         self._advice = advice
         self._armour = ""
         self._checker = ""
-        self._number = 0
+        self._number = self._place = 0
         self._pieces = wire.Pieces()
         self._jobs: collections.OrderedDict[int, Job] = collections.OrderedDict()
         self._script: Script | None = None
@@ -384,7 +383,7 @@ class Conversation:
     def _stream(self, job: Job) -> t.Generator[None, Line | None, _Content]:
         """Say the request's stream as fast as it is read; return what it was."""
         content = _Content()
-        places = itertools.count()
+        self._place = 0
         damage = None
         while not (damage or job.cancelled or (job.ended and not job.parts)):
             if not job.parts:
@@ -393,16 +392,16 @@ class Conversation:
             # They stay what has not been said until the node has them: it may turn out to be another program by now.
             data, count = job.next_parts()
             content.update(data)
-            damage = yield from self._part(data, places)
+            damage = yield from self._part(data)
             self._credit(job, sum(job.parts.popleft()[1] for _part in range(count)))
-        self._say(posix_lines.step(self._number, next(places), "end"))
+        self._step("end")
         told = yield from self._wait("d")
         if damage is not None:
             raise damage
         content.check(self._checker, told.text)
         return content
 
-    def _part(self, data: bytes, places: t.Iterator[int]) -> t.Generator[None, Line | None, _Damaged | None]:
+    def _part(self, data: bytes) -> t.Generator[None, Line | None, _Damaged | None]:
         """Have the node keep a part of a stream; return what is wrong with it there.
 
         A program that reads bytes may get some twice, which a shell that reads lines sees.
@@ -410,25 +409,30 @@ class Conversation:
         part = _Content()
         part.update(data)
         block = posix_lines.block(self._armour, data)
-        told = yield from self._announce(next(places), "bytes", len(block), [block])
-        if not part.matches(self._checker, told):
+        yield from self._announce("bytes", len(block))
+        self._say(block)
+        told = yield from self._wait("c")
+        if not part.matches(self._checker, told.text):
             texts = posix_lines.texts(self._armour, data)
-            lines = (posix_lines.step(self._number, next(places), "d", text) for text in texts)
-            told = yield from self._announce(next(places), "lines", len(texts), lines)
+            yield from self._announce("lines", len(texts))
+            for text in texts:
+                self._step("d", text)
+            told = yield from self._wait("c")
         try:
-            part.check(self._checker, told)
+            part.check(self._checker, told.text)
         except _Damaged as damage:
             return damage
-        self._say(posix_lines.step(self._number, next(places), "keep"))
+        self._step("keep")
         return None
 
-    def _announce(self, place: int, what: str, count: int, carried: t.Iterable[bytes]) -> t.Generator[None, Line | None, str]:
-        """Say what carries a part of a stream when the node waits for it; return what its checker says."""
-        self._say(posix_lines.step(self._number, place, what, count))
+    def _announce(self, what: str, count: int) -> Script:
+        """Say what will carry a part of a stream, and wait until the node waits for it."""
+        self._step(what, count)
         yield from self._wait("r")
-        for text in carried:
-            self._say(text)
-        return (yield from self._wait("c")).text
+
+    def _step(self, what: str, rest: int | str = "") -> None:
+        self._say(posix_lines.step(self._number, self._place, what, rest))
+        self._place += 1
 
 
 _CODE = struct.Struct(">I")
