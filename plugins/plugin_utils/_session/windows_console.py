@@ -8,8 +8,7 @@ console's screen (winpty): what comes is the rows of a screen with escape sequen
 was written to it, and what scrolled by too fast is gone. What goes is typed: the agent makes a carriage return of a line feed,
 and a console that was not told otherwise echoes it and takes no line of more than 254 characters. So everything travels in
 lines of up to 190 characters, with number and checksum, that are kept until the other side has acknowledged them, and said
-again when it does not. ``_node_program/windows/link.cs`` has the
-other half.
+again when it does not. ``_node_program/windows/link.cs`` has the other half.
 
 ====================================  ==============================================================================
 number.count.base64.crc ``\\n``        to the node: the line of that number, its bytes
