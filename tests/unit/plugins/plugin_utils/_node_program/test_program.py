@@ -410,6 +410,7 @@ def test_a_large_file_is_read_as_it_is_credited(node: Node, tmp_path: pathlib.Pa
     data = b"a line like any other\n" * (3 * request.SEND_AHEAD // 22)
     (tmp_path / "file").write_bytes(data)
     node.send(Kind.GET, 5, json.dumps({"path": str(tmp_path / "file")}).encode())
+    assert node.next().kind == Kind.SIZE
     received = b""
     while (frame := node.next()).kind == Kind.DATA:
         received += frame.body
