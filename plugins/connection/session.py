@@ -203,6 +203,7 @@ options:
         the document C(AWS-StartNonInteractiveCommand), whose output an agent passes on about ten times faster than a terminal's.
       - It is started when it is needed, on which the identity needs C(ssm:StartSession) too, and ends when it was not needed for
         20 seconds. Where it cannot be had, the way that everything else takes is used, and C(-v) says why.
+      - With O(document_name) there is none, as its key, its user and its log would not hold for a session of another document.
     type: bool
     default: true
     vars:

@@ -145,7 +145,7 @@ def table(times: Times) -> collections.abc.Iterator[str]:
         medians = {
             name: statistics.median(times[workload, delay_ms, name]) for name in names if (workload, delay_ms, name) in times
         }
-        first = next(iter(medians))
+        first = min(medians, key=names.index)
         cells = [_cell(medians.get(name), None if name == first else medians[first]) for name in names]
         yield f"{f'{workload}, RTT {delay_ms:g} ms':<24}" + "".join(f"{cell:>20}" for cell in cells)
 
@@ -158,16 +158,16 @@ def _cell(median: float | None, first: float | None) -> str:
 
 def bars(times: Times) -> collections.abc.Iterator[str]:
     """Yield a line for each ratio that is to be reached and could be measured."""
-    for bar in BARS:
-        ours, theirs = (times.get((bar.workload, bar.round_trip_ms, name)) for name in (bar.transport, bar.peer))
+    for wanted in BARS:
+        ours, theirs = (times.get((wanted.workload, wanted.round_trip_ms, name)) for name in (wanted.transport, wanted.peer))
         if ours and theirs:
-            yield _bar(bar, statistics.median(ours) / statistics.median(theirs))
+            yield _verdict(wanted, statistics.median(ours) / statistics.median(theirs))
 
 
-def _bar(bar: Bar, ratio: float) -> str:
-    verdict = "reached" if ratio <= bar.ratio else "missed"
-    what = f"{bar.workload}, RTT {bar.round_trip_ms:g} ms: {bar.transport} / {bar.peer}"
-    return f"{what:<72}{ratio:.3f}, to be at most {bar.ratio:.3f}: {verdict}"
+def _verdict(wanted: Bar, ratio: float) -> str:
+    verdict = "reached" if ratio <= wanted.ratio else "missed"
+    what = f"{wanted.workload}, RTT {wanted.round_trip_ms:g} ms: {wanted.transport} / {wanted.peer}"
+    return f"{what:<72}{ratio:.3f}, to be at most {wanted.ratio:.3f}: {verdict}"
 
 
 if __name__ == "__main__":

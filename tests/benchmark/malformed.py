@@ -11,6 +11,7 @@ import json
 import random
 import struct
 import typing as t
+import uuid
 import zlib
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import pieces, requests
@@ -110,7 +111,10 @@ class Malformed:
             payload = self.from_node() if payload_type == wire.OUTPUT else self.content()
         if self.random.random() < 0.1:
             payload = self.content()
-        frame = wire.pack(wire.Message(kind, payload, max(-(2**63), min(number, 2**63 - 1)), payload_type))
+        number = max(-(2**63), min(number, 2**63 - 1))
+        # The same frames each time that a seed is given, whatever the clock says.
+        message_id, created = uuid.UUID(int=self.random.getrandbits(128)), self.random.randrange(1, 2**41)
+        frame = wire.pack(wire.Message(kind, payload, number, payload_type, id=message_id, created=created))
         return self.damaged(frame) if self.random.random() < 0.4 else frame
 
     def from_node(self) -> bytes:

@@ -56,14 +56,14 @@ class Row:
     """A line of the table. A figure without a bar is told, not judged."""
 
     what: str
-    bar: str
+    limit: str
     figure: str
     reached: bool | None = None
 
     def __str__(self) -> str:
         """Return the line."""
         verdict = "" if self.reached is None else "OK" if self.reached else "MISSED"
-        return f"{self.what:<58}{self.bar:>12}{self.figure:>30}  {verdict}".rstrip()
+        return f"{self.what:<58}{self.limit:>12}{self.figure:>30}  {verdict}".rstrip()
 
 
 class Fleet:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc
 import contextlib
+import hashlib
 import pathlib
 
 from tests.integration.preferences import preferences
@@ -28,6 +29,12 @@ _EXACT = """
   register: copied
 - ansible.builtin.fetch: {src: ~/blob, dest: fetched, flat: true}
 - ansible.builtin.assert: {that: [copied.stat.size == 5000000]}
+"""
+
+_LARGE = """
+- ansible.builtin.shell: head -c 8000000 /dev/urandom > ~/large; sha256sum ~/large > ~/sum
+- ansible.builtin.fetch: {src: ~/large, dest: large, flat: true}
+- ansible.builtin.fetch: {src: ~/sum, dest: sum, flat: true}
 """
 
 
@@ -67,6 +74,27 @@ def test_an_encrypted_session_is_exact_across_cuts(ansible: Ansible, tmp_path: p
 
 def test_an_encrypted_session_of_a_real_agent_is_exact_across_cuts(ansible_on_real_agents: Ansible, tmp_path: pathlib.Path) -> None:
     _commands_and_files(ansible_on_real_agents, "real-1", tmp_path)
+
+
+def _fetch_by_two_encrypted_sessions(ansible: Ansible, machine: str, tmp_path: pathlib.Path) -> None:
+    with _key(ansible.emulator):
+        run = ansible.playbook(_LARGE, ansible.inventory(machine), "-v")
+    assert run.code == 0, str(run)
+    digest = hashlib.sha256((tmp_path / "large").read_bytes()).hexdigest()
+    assert digest == (tmp_path / "sum").read_text(encoding="ascii").split()[0]
+    assert "come the slow way" not in run.output
+    assert ansible.emulator.calls("ssm:StartSession") == ansible.emulator.calls("kms:GenerateDataKey") == 2
+    assert ansible.emulator.no_session_is_left()
+
+
+def test_a_large_file_comes_by_an_encrypted_session_too(ansible: Ansible, tmp_path: pathlib.Path) -> None:
+    _fetch_by_two_encrypted_sessions(ansible, "web-1", tmp_path)
+
+
+def test_a_large_file_comes_by_an_encrypted_session_of_a_real_agent_too(
+    ansible_on_real_agents: Ansible, tmp_path: pathlib.Path
+) -> None:
+    _fetch_by_two_encrypted_sessions(ansible_on_real_agents, "real-1", tmp_path)
 
 
 def _ping_with_the_default_document(ansible: Ansible, machine: str) -> None:

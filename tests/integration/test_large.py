@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.controller_terminal import NOBODY_WATCHES
 
 from tests.integration.peak_memory import PeakMemory
+from tests.integration.preferences import preferences
 from tests.integration.running_emulator import Ansible, Run
 from tests.integration.terminal import Terminal
 
@@ -74,6 +75,21 @@ def test_a_long_transfer_shows_how_far_it_is_on_a_terminal(ansible: Ansible) -> 
         last = terminal.expect("changed:", seconds=60)
         assert last.endswith("\r\x1b[K"), repr(last)
         assert terminal.code(60) == 0
+
+
+def _fetch_encrypted(ansible: Ansible, machine: str) -> None:
+    key = ansible.emulator.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    with preferences(ansible.emulator, kmsKeyId=key):
+        _fetch_by_two_sessions(ansible, machine)
+        assert ansible.emulator.calls("kms:GenerateDataKey") == 2
+
+
+def test_a_large_file_is_fetched_by_an_encrypted_session(ansible: Ansible) -> None:
+    _fetch_encrypted(ansible, "web-1")
+
+
+def test_a_large_file_is_fetched_by_an_encrypted_session_of_a_real_agent(ansible_on_real_agents: Ansible) -> None:
+    _fetch_encrypted(ansible_on_real_agents, "real-1")
 
 
 def _fetch_across_cuts(ansible: Ansible, machine: str, side: str) -> None:

@@ -16,6 +16,7 @@ import ssl
 import sys
 import traceback
 import typing as t
+import urllib.parse
 import uuid
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads
@@ -52,6 +53,14 @@ class Traffic:
     bytes_up: int = 0
     bytes_down: int = 0
     reconnects: int = 0
+
+
+def at_endpoint(endpoint: str, url: str) -> str:
+    """Return a data channel's address at another endpoint; without one it stays."""
+    if not endpoint:
+        return url
+    there = urllib.parse.urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
+    return urllib.parse.urlunsplit(urllib.parse.urlsplit(url)._replace(netloc=there.netloc))
 
 
 class Peer(t.Protocol):

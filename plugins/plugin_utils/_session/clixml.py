@@ -12,7 +12,7 @@ versions has in another place.
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 _BLOCK = re.compile(rb"#< CLIXML\r?\n((?:\s*(?:#< CLIXML\r?\n)?<Objs .*?</Objs>)+)(?:\r?\n)?", re.DOTALL)
 _ELEMENT = re.compile(rb"<Objs .*?</Objs>", re.DOTALL)

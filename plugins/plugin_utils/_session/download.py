@@ -17,12 +17,11 @@ import contextlib
 import json
 import re
 import shlex
-import ssl
 import time
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel, at_endpoint
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     NodeUnreachable,
     ServiceUnavailable,
@@ -38,6 +37,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
     KeyRequested,
     Output,
 )
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService, Started
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame
@@ -78,20 +78,11 @@ class _Lost(NodeUnreachable):
     """A download session broke; the next one may not."""
 
 
-class _Peer:
+class _Peer(SessionPeer):
     """The session service as a channel sees it that is not to outlive its socket."""
-
-    def __init__(self, service: SessionService) -> None:
-        self._service = service
-        self.ssl_context: ssl.SSLContext = service.ssl_context
-
-    throttled_seconds = 0.0
 
     async def resume(self, seconds: float) -> str:
         raise _Lost("its socket was cut")
-
-    async def headers(self, url: str) -> dict[str, str]:
-        return await self._service.headers(url)
 
 
 class Allowance:
@@ -121,17 +112,22 @@ class Allowance:
 
 
 class _Download:
-    """One download session, from when it has started to its end."""
+    """One download session, from when it has started to its end.
 
-    def __init__(self, started: Started, peer: _Peer, take: t.Callable[[frames.Frame], None]) -> None:
+    :param url: where its data channel is opened.
+    """
+
+    def __init__(self, url: str, token: str, peer: _Peer, take: t.Callable[[frames.Frame], None]) -> None:
+        self._peer = peer
+        self._encrypting: asyncio.Future[None] | None = None
         self._take = take
         self._decoder = frames.Decoder()
         self._failure: SessionFailure | None = None
         self._last_sign = self._last_frame = time.monotonic()
         self._began = False
         self.channel = Channel(
-            started.stream_url,
-            started.token,
+            url,
+            token,
             peer,
             self._on_event,
             reconnect_seconds=1,
@@ -148,8 +144,10 @@ class _Download:
                     serving.result()
                     raise self._failure or self._lost("it ended")
         finally:
-            serving.cancel()
-            await asyncio.gather(serving, return_exceptions=True)
+            tasks = [task for task in (serving, self._encrypting) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _is_idle(self) -> bool:
         """Say whether nothing has come for a long time; raise when that is no good sign."""
@@ -176,7 +174,13 @@ class _Download:
             case Closed() | Failed():
                 self._failure = self._lost(f"it was closed{': ' if event.reason else ''}{event.reason}")
             case KeyRequested():
-                self._failure = NodeUnreachable("sessions are encrypted, and one for them cannot be yet")
+                self._encrypting = asyncio.ensure_future(self._encrypt(event))
+
+    async def _encrypt(self, event: KeyRequested) -> None:
+        try:
+            self.channel.encrypt(*await self._peer.cipher(event))
+        except SessionFailure as failure:
+            self._failure = failure
 
     def _on_output(self, data: bytes) -> None:
         self._last_sign = time.monotonic()
@@ -225,6 +229,11 @@ class Downloads:
             raise ValueError("a socket of a strange name")
         if self._serving and self._allowance.count_lost() > _MOST_LOST:
             self._allowance.refuse(_Lost("sessions for them broke again and again"))
+        if self._settings.document_name:
+            # Its key, its user and its log are part of why the user has named it.
+            self._allowance.refuse(
+                NodeUnreachable(f"there is one way only with a document of one's own, {self._settings.document_name}")
+            )
         # The program has lost it, or would not ask for another.
         for task in self._serving:
             task.cancel()
@@ -270,7 +279,9 @@ class Downloads:
         try:
             # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
             started = await asyncio.shield(starting)
-            self._current = _Download(started, _Peer(self._service), self._take)
+            url = at_endpoint(settings.messages_endpoint_url, started.stream_url)
+            peer = _Peer(self._service, started.session_id, settings.target, self._throttling)
+            self._current = _Download(url, started.token, peer, self._take)
             await self._current.run()
         finally:
             self._past, self._current = self.figures(), None

@@ -91,7 +91,7 @@ def _quoted(text: str) -> str:
 def acknowledged_sequence(payload: bytes) -> int:
     """Return the sequence number an acknowledgement is for."""
     number = _object(payload, "acknowledgement").get("AcknowledgedMessageSequenceNumber")
-    if type(number) is not int:  # a bool is one too
+    if not isinstance(number, int) or isinstance(number, bool):
         raise MalformedPayload("acknowledgement has no sequence number")
     return number
 

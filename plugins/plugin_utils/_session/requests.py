@@ -74,7 +74,8 @@ def check(header: Header) -> None:
     if members is None:
         raise MalformedRequest("a request for no operation")
     for name, kind in members.items():
-        if type(header.get(name)) is not kind:
+        # A bool is an int too.
+        if not isinstance(header.get(name), kind) or (kind is int and isinstance(header[name], bool)):
             raise MalformedRequest(f"{name} of a request is not of type {kind.__name__}")
         if kind is int and not 0 <= header[name] <= _LARGEST.get(name, header[name]):
             raise MalformedRequest(f"{name} of a request is out of bounds")

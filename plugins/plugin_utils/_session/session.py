@@ -16,7 +16,6 @@ import secrets
 import struct
 import traceback
 import typing as t
-import urllib.parse
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
     absence,
@@ -28,7 +27,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
     posix_lines,
     windows_bundle,
 )
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel, at_endpoint
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance, Downloads
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
@@ -273,7 +272,7 @@ class Session:
         self._peer = SessionPeer(self._service, started.session_id, self._settings.target, self._throttling)
         handshakes = self._document in self._service.shaking_hands
         self._channel = channel = Channel(
-            _at(self._settings.messages_endpoint_url, started.stream_url),
+            at_endpoint(self._settings.messages_endpoint_url, started.stream_url),
             started.token,
             self._peer,
             self._on_event,
@@ -554,14 +553,6 @@ class Session:
 
     def _ignore(self, _event: Event) -> None:
         """Do nothing."""
-
-
-def _at(endpoint: str, url: str) -> str:
-    """Return a data channel's address at another endpoint; without one it stays."""
-    if not endpoint:
-        return url
-    there = urllib.parse.urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}")
-    return urllib.parse.urlunsplit(urllib.parse.urlsplit(url)._replace(netloc=there.netloc))
 
 
 _EVENTS: dict[type, t.Callable[[Session, t.Any], None]] = {

@@ -26,7 +26,7 @@ def test_malformed_frames_are_refused_cleanly_by_the(name: str) -> None:
 
 def test_the_same_seed_makes_the_same_frames() -> None:
     first, second = Malformed(5), Malformed(5)
-    assert [first.from_service(1)[4:36] for _frame in range(50)] == [second.from_service(1)[4:36] for _frame in range(50)]
+    assert [first.from_service(1) for _frame in range(50)] == [second.from_service(1) for _frame in range(50)]
     assert [first.from_controller(0) for _frame in range(50)] == [second.from_controller(0) for _frame in range(50)]
 
 

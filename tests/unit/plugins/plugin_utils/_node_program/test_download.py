@@ -116,7 +116,7 @@ class _Stream:
             self.take(frame)
 
     def take(self, frame: Frame) -> None:
-        if frame.kind in (Kind.DOWNLOAD, Kind.HELLO):
+        if frame.kind in (Kind.DOWNLOAD, Kind.HELLO, Kind.SIZE):
             return
         self.ahead[len(self.content) if frame.position is None else frame.position] = frame
         while (following := self.ahead.pop(len(self.content), None)) is not None:

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, Event, KeyRequested, Output
 
 
 class PipeChannel:
@@ -19,6 +19,9 @@ class PipeChannel:
 
     breaks: t.ClassVar[list[int]] = []
     """After how many bytes the sockets of the next sessions are cut."""
+
+    asks: KeyRequested | None = None
+    """What an agent with a key asks for."""
 
     def __init__(self, url: str, token: str, peer: t.Any, on_event: t.Callable[[Event], None], **_settings: t.Any) -> None:
         self.protocol = self
@@ -31,7 +34,15 @@ class PipeChannel:
     def hole(self) -> int:
         return 0
 
+    def encrypt(self, _cipher: t.Any, _answer: t.Any) -> None:
+        """Begin, as the command of such a session does not before."""
+        self.asks = None
+
     async def run(self) -> None:
+        if self.asks is not None:
+            self._on_event(self.asks)
+        while self.asks is not None:
+            await asyncio.sleep(0.001)
         words = shlex.split(self._command)
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*words, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe)

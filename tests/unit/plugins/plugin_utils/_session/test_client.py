@@ -74,7 +74,7 @@ class _AskingSu:
 
 def _client(monkeypatch: pytest.MonkeyPatch, answers: _Answers) -> tuple[BrokerClient, _Broker]:
     broker = _Broker(answers)
-    monkeypatch.setattr(BrokerPlace, "connect", lambda place: broker.connect(place))
+    monkeypatch.setattr(BrokerPlace, "connect", lambda place, to=broker.connect: to(place))
     return BrokerClient(1), broker
 
 
