@@ -36,6 +36,14 @@ class Run:
     def __str__(self) -> str:
         return f"exit code {self.code}\n{self.output}"
 
+    def says(self, sentence: str) -> bool:
+        """Say whether a sentence is in the output."""
+        return self.count(sentence) > 0
+
+    def count(self, sentence: str) -> int:
+        """Count a sentence in the output, whose lines Ansible wraps, also in the middle of words."""
+        return "".join(self.output.split()).count("".join(sentence.split()))
+
 
 class RunningEmulator:
     """One started by the command line that users have."""

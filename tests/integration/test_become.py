@@ -85,10 +85,6 @@ def _run(web: Ansible, tasks: str, program: str, password: str | None = _PASSWOR
     return web.playbook(tasks, web.inventory("web-1", **settings), *arguments, timeout=60)
 
 
-def _said(run: Run) -> str:
-    return " ".join(run.output.split())
-
-
 def test_sudo_is_given_its_password(web: Ansible) -> None:
     run = _run(web, _COMMAND, "sudo")
     assert run.code == 0, str(run)
@@ -125,28 +121,28 @@ def test_the_output_of_raw_has_neither_prompt_nor_mark(web: Ansible) -> None:
 def test_a_wrong_password_is_called_so_at_once(web: Ansible, program: str, method: str) -> None:
     run = _run(web, _COMMAND, program, "wrong horse", ansible_become_method=method)
     assert run.code == 2, str(run)
-    assert f"Incorrect {method} password" in _said(run) or f"Incorrect ansible.builtin.{method} password" in _said(run)
+    assert run.says(f"Incorrect {method} password") or run.says(f"Incorrect ansible.builtin.{method} password")
 
 
 def test_a_missing_password_is_called_so(web: Ansible) -> None:
     run = _run(web, _COMMAND, "refusing", None)
     assert run.code == 2, str(run)
-    assert "Missing sudo password" in _said(run) or "Missing ansible.builtin.sudo password" in _said(run)
+    assert run.says("Missing sudo password") or run.says("Missing ansible.builtin.sudo password")
 
 
 def test_a_password_that_is_asked_for_on_a_terminal_and_was_not_given_is_called_so(web: Ansible) -> None:
     run = _run(web, _COMMAND, "su", None, ansible_become_method="su")
     assert run.code == 2, str(run)
-    assert "Missing su password. Its stdout: Password:" in _said(run) or "Missing ansible.builtin.su password." in _said(run)
+    assert run.says("Missing su password. Its stdout: Password:") or run.says("Missing ansible.builtin.su password.")
 
 
 def test_a_become_program_that_says_nothing_is_given_up_in_time(web: Ansible) -> None:
     run = _run(web, _COMMAND, "silent", ansible_ssm_become_success_timeout="2")
     assert run.code == 4, str(run)
-    assert "took more than 2 s (become_success_timeout) to reach the password prompt" in _said(run)
+    assert run.says("took more than 2 s (become_success_timeout) to reach the password prompt")
 
 
 def test_a_become_program_that_fails_otherwise_is_quoted(web: Ansible) -> None:
     run = _run(web, _COMMAND, "odd")
     assert run.code == 2, str(run)
-    assert "ended while the password prompt was waited for. Its stderr: something odd" in _said(run)
+    assert run.says("ended while the password prompt was waited for. Its stderr: something odd")

@@ -32,10 +32,6 @@ def _run(ansible: Ansible, machine: str, **variables: str) -> Run:
     return ansible.playbook(_WHO, ansible.inventory(machine, **variables))
 
 
-def _said(run: Run) -> str:
-    return " ".join(run.output.split())
-
-
 def _as_root_from_the_start(ansible: Ansible, machine: str) -> None:
     with session_document(ansible.emulator, "FleetRoot", **_interactive(runAsElevated=True)):
         run = _run(ansible, machine, name="FleetRoot")
@@ -83,7 +79,7 @@ def test_parameters_are_read_from_the_environment_as_json(ansible: Ansible) -> N
 def _refused(ansible: Ansible, sentence: str, **variables: str) -> None:
     run = _run(ansible, "web-1", **variables)
     assert run.code == 4, str(run)
-    assert sentence in _said(run)
+    assert run.says(sentence)
     assert ansible.emulator.no_session_is_left()
 
 
@@ -110,7 +106,7 @@ def test_a_document_of_another_session_type_is_called_so(ansible: Ansible) -> No
 def test_parameters_that_are_no_mapping_are_refused(ansible: Ansible) -> None:
     run = _run(ansible, "web-1", name="FleetRoot", parameters="[1,2]")
     assert run.code != 0, str(run)
-    assert "document_parameters (ansible_ssm_document_parameters) is to be a mapping of parameters to texts" in _said(run)
+    assert run.says("document_parameters (ansible_ssm_document_parameters) is to be a mapping of parameters to texts")
 
 
 def test_a_document_whose_commands_are_something_else_is_suspected(ansible: Ansible) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import pathlib
 
 from tests.integration.preferences import preferences
-from tests.integration.running_emulator import Ansible, Run, RunningEmulator
+from tests.integration.running_emulator import Ansible, RunningEmulator
 
 _PING = "- ansible.builtin.ping:"
 _INTERACTIVE = "AWS-StartInteractiveCommand"
@@ -38,10 +38,6 @@ _LARGE = """
 """
 
 
-def _said(run: Run) -> str:
-    return " ".join(run.output.split())
-
-
 @contextlib.contextmanager
 def _key(emulator: RunningEmulator) -> collections.abc.Iterator[str]:
     """The account's preferences name a key."""
@@ -63,8 +59,9 @@ def _commands_and_files(ansible: Ansible, machine: str, tmp_path: pathlib.Path) 
     assert "cut" not in ansible.emulator.faults(), "the run was over before all cuts were made"
     calls = ansible.emulator.statistics()["calls"]
     assert (calls["ssm:StartSession"], calls["kms:GenerateDataKey"], calls["kms:Decrypt"]) == (1, 1, 1)
-    # The client gets its first token with StartSession; the agent asks for its.
-    assert (calls["ssm:ResumeSession"], calls["ssmmessages:CreateDataChannel"]) == (1, 2)
+    # The client gets its first token with StartSession; the agent asks for its, and a busy one more than once.
+    assert calls["ssm:ResumeSession"] == 1
+    assert calls["ssmmessages:CreateDataChannel"] >= 2
     assert ansible.emulator.no_session_is_left()
 
 
@@ -121,7 +118,7 @@ def _refused(ansible: Ansible, *sentences: str) -> None:
     run = ansible.playbook(_PING, ansible.inventory("web-1"))
     assert run.code == 4, str(run)
     for sentence in sentences:
-        assert sentence in _said(run)
+        assert run.says(sentence)
     assert ansible.emulator.no_session_is_left()
 
 
@@ -154,8 +151,8 @@ def _node_may_not_decrypt(ansible: Ansible, machine: str) -> None:
         ansible.emulator.order({"fail": {"operation": "kms:Decrypt", "code": "AccessDeniedException", "message": "No", "times": 9}})
         run = ansible.playbook(_PING, ansible.inventory(machine))
     assert run.code == 4, str(run)
-    assert "Fetching data key failed" in _said(run)
-    assert f"kms:Decrypt on {key}" in _said(run)
+    assert run.says("Fetching data key failed")
+    assert run.says(f"kms:Decrypt on {key}")
 
 
 def test_a_node_that_may_not_decrypt_the_key_is_told_with_the_action(ansible: Ansible) -> None:

@@ -62,11 +62,6 @@ def _write(folder: pathlib.Path, **options: t.Any) -> pathlib.Path:
     return path
 
 
-def _joined(run: Run) -> str:
-    """Undo Ansible's wrapping of lines."""
-    return " ".join(run.output.split())
-
-
 def _deny_one(emulator: RunningEmulator) -> None:
     error = {"code": "AccessDeniedException", "message": DENIED, "account": ACCOUNTS[1], "region": REGIONS[1]}
     emulator.order({"fail": {"operation": "*", "times": None, **error}})
@@ -114,10 +109,8 @@ def test_one_region_that_is_denied_is_named_and_nothing_listed(listed: t.Any, co
     _deny_one(company)
     run, hosts = listed(regions=REGIONS, roles=ROLES)
     assert not hosts
-    assert f"1 of 4 parts of the inventory cannot be listed (on_error: warn lists the rest). {REGIONS[1]} of account" in _joined(
-        run
-    )
-    assert "Allow the IAM action ssm:DescribeInstanceProperties" in _joined(run)
+    assert run.says(f"1 of 4 parts of the inventory cannot be listed (on_error: warn lists the rest). {REGIONS[1]} of account")
+    assert run.says("Allow the IAM action ssm:DescribeInstanceProperties")
 
 
 def test_one_region_that_is_denied_is_named_and_the_rest_listed_when_the_user_says_so(
@@ -126,13 +119,13 @@ def test_one_region_that_is_denied_is_named_and_the_rest_listed_when_the_user_sa
     _deny_one(company)
     run, hosts = listed(regions=REGIONS, roles=ROLES, on_error="warn")
     assert len(hosts) == 6
-    assert f"{REGIONS[1]} of account {ACCOUNTS[1]}: AWS denied ssm:DescribeInstanceProperties" in _joined(run)
+    assert run.says(f"{REGIONS[1]} of account {ACCOUNTS[1]}: AWS denied ssm:DescribeInstanceProperties")
 
 
 def test_a_role_with_another_external_id_is_named(listed: t.Any, company: RunningEmulator) -> None:
     run, hosts = listed(regions=REGIONS, roles=[ROLES[0], {**ROLES[1], "external_id": "wrong"}])
     assert not hosts
-    assert f"Allow the IAM action sts:AssumeRole on {ROLES[1]['arn']}" in _joined(run)
+    assert run.says(f"Allow the IAM action sts:AssumeRole on {ROLES[1]['arn']}")
 
 
 def test_throttling_is_waited_out(listed: t.Any, company: RunningEmulator) -> None:
@@ -151,10 +144,9 @@ def test_an_organisation_is_listed_with_the_tags_of_each_account(listed: t.Any, 
 
 def test_the_time_of_each_phase_is_told(listed: t.Any) -> None:
     run, _hosts = listed("-vv", regions=REGIONS, roles=ROLES[:1])
-    told = _joined(run)
-    assert "4 nodes of 2 accounts and regions (0 from the cache) gathered in" in told
-    assert "4 hosts named in" in told
-    assert f"{REGIONS[0]} of account {ACCOUNTS[0]}: 2 nodes in" in told
+    assert run.says("4 nodes of 2 accounts and regions (0 from the cache) gathered in")
+    assert run.says("4 hosts named in")
+    assert run.says(f"{REGIONS[0]} of account {ACCOUNTS[0]}: 2 nodes in")
 
 
 def test_an_interrupt_ends_it_at_once(company: RunningEmulator, ansible: Ansible) -> None:

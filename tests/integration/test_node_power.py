@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections.abc
 import os
+import pathlib
 import time
 
 import pytest
@@ -82,21 +83,27 @@ def test_who_may_not_ask_for_the_connections_status_waits_all_the_same(ansible: 
     assert run.code == 0, str(run)
 
 
-def test_a_node_whose_plug_was_pulled_is_unreachable_before_it_counts_as_stalled(ansible: Ansible, machine: str) -> None:
+def test_a_node_whose_plug_was_pulled_is_unreachable_before_it_counts_as_stalled(
+    ansible: Ansible, machine: str, tmp_path: pathlib.Path
+) -> None:
+    used, pulled = tmp_path / "used", tmp_path / "pulled"
     play = ansible.write(
-        """
+        f"""
 - ansible.builtin.ping:
-- ansible.builtin.pause: {prompt: now, seconds: 2}
+- ansible.builtin.file: {{path: {used}, state: touch}}
+  delegate_to: localhost
+- ansible.builtin.wait_for: {{path: {pulled}, sleep: 1}}
+  delegate_to: localhost
 - ansible.builtin.ping:
 """
     )
     controller = ansible.start("ansible-playbook", "-i", str(ansible.inventory(machine)), str(play))
     deadline = time.monotonic() + 60
-    while ansible.emulator.statistics()["sessions"]["open"] == 0:
-        assert time.monotonic() < deadline, "no session was opened"
+    while not used.exists():
+        assert time.monotonic() < deadline, "the first task did not end"
         time.sleep(0.05)
-    time.sleep(1.5)
     ansible.emulator.switch_off(machine)
+    pulled.touch()
     output, _nothing = controller.communicate(timeout=120)
     assert controller.returncode == 4, output.decode()
     assert "was not connected to Systems Manager when AWS was asked" in " ".join(output.decode().split())

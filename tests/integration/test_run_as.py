@@ -9,7 +9,7 @@ import collections.abc
 import contextlib
 
 from tests.integration.preferences import preferences, session_document
-from tests.integration.running_emulator import Ansible, Run, RunningEmulator
+from tests.integration.running_emulator import Ansible, RunningEmulator
 
 _WHO = """
 - ansible.builtin.command: id -un
@@ -18,10 +18,6 @@ _WHO = """
 - ansible.builtin.command: 'true'
 """
 _WARNING = "Sessions run as {} and not as {}, which ansible_user (remote_user, --user) asks for"
-
-
-def _said(run: Run) -> str:
-    return " ".join(run.output.split())
 
 
 def _have_user(emulator: RunningEmulator, machine: str, name: str) -> None:
@@ -35,7 +31,7 @@ def _runs_as_the_preferences_user(ansible: Ansible, machine: str) -> None:
         run = ansible.playbook(_WHO, ansible.inventory(machine, ansible_user="deploy"))
     assert run.code == 0, str(run)
     assert "It is deploy." in run.output
-    assert "Sessions run as" not in _said(run)
+    assert not run.says("Sessions run as")
 
 
 def test_a_session_runs_as_the_user_of_the_preferences(ansible: Ansible) -> None:
@@ -74,10 +70,8 @@ def _user_who_does_not_exist(ansible: Ansible, machine: str) -> None:
     with preferences(ansible.emulator, runAsEnabled=True, runAsDefaultUser="nobody-at-all"):
         run = ansible.playbook(_WHO, ansible.inventory(machine))
     assert run.code == 4, str(run)
-    assert "Create the user there, or change the RunAs user" in _said(run)
-    assert "The agent said: Unable to start command: failed to start pty since RunAs user nobody-at-all does not exist" in _said(
-        run
-    )
+    assert run.says("Create the user there, or change the RunAs user")
+    assert run.says("The agent said: Unable to start command: failed to start pty since RunAs user nobody-at-all does not exist")
     assert ansible.emulator.no_session_is_left()
 
 
@@ -93,19 +87,19 @@ def test_run_as_without_a_user_is_told_with_advice(ansible: Ansible) -> None:
     with preferences(ansible.emulator, runAsEnabled=True, runAsDefaultUser=""):
         run = ansible.playbook(_WHO, ansible.inventory("web-1"))
     assert run.code == 4, str(run)
-    assert "turn RunAs on and name no user" in _said(run)
+    assert run.says("turn RunAs on and name no user")
 
 
 def test_another_user_than_the_one_asked_for_is_warned_of_once(ansible: Ansible) -> None:
     run = ansible.playbook(_WHO, ansible.inventory("web-1", "web-2", ansible_user="ec2-user"))
     assert run.code == 0, str(run)
-    assert _said(run).count(_WARNING.format("ssm-user", "ec2-user")) == 1
+    assert run.count(_WARNING.format("ssm-user", "ec2-user")) == 1
 
 
 def test_the_command_line_can_ask_for_a_user_too(ansible: Ansible) -> None:
     run = ansible.playbook(_WHO, ansible.inventory("web-1"), "--user", "ec2-user")
     assert run.code == 0, str(run)
-    assert _WARNING.format("ssm-user", "ec2-user") in _said(run)
+    assert run.says(_WARNING.format("ssm-user", "ec2-user"))
 
 
 def test_who_asks_for_nobody_is_warned_of_nothing(ansible: Ansible) -> None:

@@ -97,7 +97,7 @@ def test_objects_are_encrypted_as_asked_both_ways(ansible: Ansible, monkeypatch:
 def test_a_bucket_that_does_not_exist_is_named(ansible: Ansible) -> None:
     run = _copy_and_fetch(ansible, ansible_ssm_s3_bucket="nowhere")
     assert run.code == 2, str(run)
-    assert "there is no bucket nowhere (s3_bucket)" in " ".join(run.output.split())
+    assert run.says("there is no bucket nowhere (s3_bucket)")
 
 
 def test_denied_access_to_the_bucket_is_told_with_the_action(ansible: Ansible) -> None:
@@ -105,7 +105,7 @@ def test_denied_access_to_the_bucket_is_told_with_the_action(ansible: Ansible) -
     ansible.emulator.order({"fail": {"operation": "s3:PUT", "code": "AccessDenied", "status": 403, "times": None}})
     run = _copy_and_fetch(ansible)
     assert run.code == 2, str(run)
-    assert "s3:PutObject" in " ".join(run.output.split())
+    assert run.says("s3:PutObject")
     ansible.emulator.reset()
     assert _objects(ansible.emulator) == []
 

@@ -12,7 +12,7 @@ import signal
 import time
 
 from tests.emulator.agent import launch
-from tests.integration.running_emulator import Ansible, Run
+from tests.integration.running_emulator import Ansible
 
 _SILENT = """
 - ansible.builtin.shell: sleep 5; echo slept
@@ -22,10 +22,6 @@ _SILENT = """
 
 #: half of it is the longest silence
 _STALL = "4"
-
-
-def _said(run: Run) -> str:
-    return " ".join(run.output.split())
 
 
 def _a_silent_task_outlives_the_idle_timeout(ansible: Ansible, machine: str) -> None:
@@ -61,7 +57,7 @@ def test_an_idle_session_is_ended_where_nothing_is_said_in_time_and_that_is_told
     ansible.emulator.order({"limit": {"idle": 3}})
     run = ansible.playbook(_SILENT, ansible.inventory("web-1"))
     assert run.code == 4, str(run)
-    assert "was closed: Your session timed out due to inactivity and has been terminated." in _said(run)
+    assert run.says("was closed: Your session timed out due to inactivity and has been terminated.")
 
 
 def test_an_async_task_outlives_a_session_that_ends_between_tasks_and_the_next_task_has_another(ansible: Ansible) -> None:
@@ -97,7 +93,7 @@ def test_a_session_that_aws_ends_in_the_middle_of_a_task_is_told_and_the_next_ta
         ansible.inventory("web-1"),
     )
     assert run.code == 0, str(run)
-    assert "was closed: Your session has reached its maximum duration and has been terminated." in _said(run)
+    assert run.says("was closed: Your session has reached its maximum duration and has been terminated.")
     assert ansible.emulator.calls("ssm:StartSession") == 2
 
 

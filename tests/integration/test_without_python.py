@@ -13,7 +13,7 @@ import signal
 
 import pytest
 
-from tests.integration.running_emulator import Ansible, Run, RunningEmulator
+from tests.integration.running_emulator import Ansible, RunningEmulator
 from tests.integration.test_trouble import _is_sleep, _processes, _wait_for
 from tests.integration.worker import Node
 
@@ -23,10 +23,6 @@ _ANY_BYTES = random.Random(3).randbytes(_MEGABYTE)
 
 #: where these nodes have none, and get one
 _LATE = "/tmp/late-python/python3"
-
-
-def _said(run: Run) -> str:
-    return " ".join(run.output.split())
 
 
 def _inventory(ansible: Ansible, machine: str = "snakeless", pythons: str = "python3") -> pathlib.Path:
@@ -81,18 +77,18 @@ def test_on_a_real_agent_the_python_that_comes_takes_over_in_the_same_session(an
 def test_a_module_fails_for_lack_of_an_interpreter_and_the_user_reads_how_to_go_on(ansible: Ansible) -> None:
     run = ansible.playbook("- ansible.builtin.ping:", _inventory(ansible))
     assert run.code == 2, str(run)
-    assert "python3: not found" in _said(run)
-    assert "has no Python 3.6 or newer (looked for python3)" in _said(run)
-    assert "'ansible.builtin.raw: apt-get install -y python3'" in _said(run)
-    assert "--document-name AWS-RunShellScript" in _said(run)
+    assert run.says("python3: not found")
+    assert run.says("has no Python 3.6 or newer (looked for python3)")
+    assert run.says("'ansible.builtin.raw: apt-get install -y python3'")
+    assert run.says("--document-name AWS-RunShellScript")
     assert ansible.emulator.no_session_is_left()
 
 
 def test_a_command_that_is_not_there_is_no_reason_to_speak_of_python(ansible: Ansible) -> None:
     run = ansible.playbook("- ansible.builtin.raw: no-such-command", _inventory(ansible))
     assert run.code == 2, str(run)
-    assert "no-such-command: not found" in _said(run)
-    assert "has no Python" not in _said(run)
+    assert run.says("no-such-command: not found")
+    assert not run.says("has no Python")
 
 
 def test_become_works_without_a_password_and_refuses_one_with_a_sentence(ansible: Ansible) -> None:
@@ -111,7 +107,7 @@ def test_become_works_without_a_password_and_refuses_one_with_a_sentence(ansible
     assert run.code == 2, str(run)
     if os.geteuid() == 0:
         assert "I am ['0']" in run.output
-    assert "become with a password, or with a terminal, needs a Python on the node" in _said(run)
+    assert run.says("become with a password, or with a terminal, needs a Python on the node")
 
 
 def _node(emulator: RunningEmulator, machine: str, monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[Node]:

@@ -99,8 +99,10 @@ def test_a_download_session_that_breaks_is_ended_and_replaced(file: pathlib.Path
         assert await _fetch(node, file) == _CONTENT
 
     _finish(node, fetch())
-    assert service.started == [INTERACTIVE_DOCUMENT, *[NONINTERACTIVE_DOCUMENT] * 4]
-    assert sorted(service.terminated) == [f"session-{number}" for number in range(1, 6)]
+    assert not PipeChannel.breaks
+    # The terminal, which is quick here, may have brought all that was left before a fourth was there.
+    assert service.started in [[INTERACTIVE_DOCUMENT, *[NONINTERACTIVE_DOCUMENT] * count] for count in (3, 4)]
+    assert sorted(service.terminated) == [f"session-{number}" for number in range(1, len(service.started) + 1)]
     assert node.take_remarks() == []
 
 
