@@ -37,8 +37,11 @@ class Run:
         return f"exit code {self.code}\n{self.output}"
 
     def says(self, sentence: str) -> bool:
-        """Say whether a sentence is in the output."""
-        return self.count(sentence) > 0
+        """Say whether a sentence is in the output; pytest shows what is printed when a test fails of it."""
+        found = self.count(sentence) > 0
+        if not found:
+            print(self)
+        return found
 
     def count(self, sentence: str) -> int:
         """Count a sentence in the output, whose lines Ansible wraps, also in the middle of words."""

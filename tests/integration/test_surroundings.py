@@ -158,7 +158,7 @@ def test_a_node_needs_no_folder_to_write_but_a_temporary_one_without_programs(an
 - ansible.builtin.raw: ls -A /tmp
   register: left
 - ansible.builtin.assert: {that: "left.stdout == 'x\\n'"}
-- ansible.builtin.raw: for folder in /home/ssm-user /tmp /var/tmp /dev/shm; do umount $folder; done
+- ansible.builtin.raw: for folder in /home/ssm-user /tmp /var/tmp /dev/shm; do umount -l $folder; done
   become: true
 """,
         ansible.inventory("web-2"),
