@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import pathlib
 import re
 import threading
@@ -12,6 +13,9 @@ import time
 import types
 
 _LOOK_EVERY = 0.1
+_LOOKS = 5
+"""How often a process is looked at before it counts as none of ours: between fork and exec it still has another's name."""
+
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 _PARENT = re.compile(r"^PPid:\s+(\d+)", re.MULTILINE)
 
@@ -34,6 +38,7 @@ class PeakMemory:
         self.megabytes: dict[str, float] = {}
         self._folders = [str(folder) for folder in folders]
         self._known: dict[int, str] = {}
+        self._strangers: collections.Counter[int] = collections.Counter()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -53,16 +58,17 @@ class PeakMemory:
             time.sleep(_LOOK_EVERY)
 
     def _look(self, process: int) -> None:
-        role = self._known.get(process)
-        if role == "":
+        if self._strangers[process] > _LOOKS:
             return
         try:
-            if role is None:
-                role = self._known[process] = self._role(process)
+            role = self._known.get(process) or self._role(process)
             peak = _PEAK.search(_read(process, "status"))
         except OSError:
             return
-        if role and peak is not None:
+        if not role:
+            self._strangers[process] += 1
+        elif peak is not None:
+            self._known[process] = role
             self.megabytes[role] = max(self.megabytes.get(role, 0.0), int(peak[1]) / 1024)
 
     def _role(self, process: int) -> str:

@@ -95,7 +95,8 @@ class RunningEmulator:
         return int(self.statistics()["calls"].get(name, 0))
 
     def reset(self) -> None:
-        """Forget what was counted and ordered."""
+        """Forget what was counted and ordered, once the test before has ended what it began."""
+        self.no_session_is_left()
         self.order({"clear": True})
         self._post("stats/reset", {})
 

@@ -35,6 +35,7 @@ class Agent:
     def __init__(self, api: Api, machine: Machine) -> None:
         self._api = api
         self._machine = machine
+        self._jobs: set[str] = set()
         self._sessions: dict[str, AgentSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
@@ -165,7 +166,10 @@ class Agent:
             "errorMessage": "",
         }
         await self._send(wire.document("agent_job_ack", taken, flags=0))
-        self._begin(self._run_job(job))
+        # The service sends again what it does not know to have arrived; a job runs once.
+        if job["JobId"] not in self._jobs:
+            self._jobs.add(job["JobId"])
+            self._begin(self._run_job(job))
 
     async def _run_job(self, job: dict[str, t.Any]) -> None:
         async def reply(content: jobs.Reply) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import json
 import secrets
 import typing as t
@@ -47,6 +48,7 @@ class ControlChannels:
         self._open: dict[str, ControlChannel] = {}
         self._tokens: dict[str, str] = {}
         self._waiting: dict[str, list[bytes]] = {}
+        self._jobs: dict[str, dict[str, bytes]] = collections.defaultdict(dict)
 
     def is_connected(self, node: str) -> bool:
         """Whether the node's agent is there."""
@@ -86,8 +88,8 @@ class ControlChannels:
         if older is not None:
             older.abort()
         try:
-            for frame in self._waiting.pop(node, []):
-                await self.send(node, frame)
+            for frame in [*self._waiting.pop(node, []), *self._jobs[node].values()]:
+                await self._send_by(channel, node, frame)
             async for message in ws:
                 if message.type == aiohttp.WSMsgType.BINARY:
                     await self._take_in(node, message.data)
@@ -98,17 +100,25 @@ class ControlChannels:
     async def send(self, node: str, frame: bytes) -> None:
         """Send a frame to a node, now or when it is back."""
         channel = self._open.get(node)
-        if channel is None:
+        if channel is None or not await self._send_by(channel, node, frame):
             self._waiting.setdefault(node, []).append(frame)
-            return
+
+    async def send_job(self, node: str, job_id: str, frame: bytes) -> None:
+        """Send a job to a node, and again whenever it is back, until the agent says that it has it."""
+        self._jobs[node][job_id] = frame
+        channel = self._open.get(node)
+        if channel is not None:
+            await self._send_by(channel, node, frame)
+
+    async def _send_by(self, channel: ControlChannel, node: str, frame: bytes) -> bool:
         try:
             await channel.ws.send_bytes(frame)
         except (ConnectionError, RuntimeError):
-            self._waiting.setdefault(node, []).append(frame)
-            return
+            return False
         self._statistics.traffic("agent_down", len(frame))
         if self._faults.control_frame(node).cut:
             channel.abort()
+        return True
 
     async def _take_in(self, node: str, frame: bytes) -> None:
         self._statistics.traffic("agent_up", len(frame))
@@ -131,7 +141,9 @@ class ControlChannels:
         await self._finished(session_id, str(content.get("Output") or "") if failed else "")
 
     async def _job_acknowledged(self, node: str, message: wire.Message) -> None:
-        jobs.acknowledged(self._state, message.json())
+        content = message.json()
+        self._jobs[node].pop(str(content.get("jobId")), None)
+        jobs.acknowledged(self._state, content)
 
     async def _job_replied(self, node: str, message: wire.Message) -> None:
         content = message.json()

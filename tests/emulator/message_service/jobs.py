@@ -23,6 +23,11 @@ _DETAILS = {"TimedOut": "ExecutionTimedOut"}  # the agent speaks of the time tha
 KEPT_CHARACTERS = 24_000  # GetCommandInvocation's limit
 
 
+def job_id(command: Command, node: str) -> str:
+    """Return what a command is called on one node."""
+    return f"aws.ssm.{command.command_id}.{node}"
+
+
 def job(command: Command, node: str, region: str) -> bytes:
     """Return the agent_job frame of a command."""
     content = {
@@ -39,7 +44,7 @@ def job(command: Command, node: str, region: str) -> bytes:
         "agent_job",
         {
             "Content": json.dumps(content),
-            "JobId": f"aws.ssm.{command.command_id}.{node}",
+            "JobId": job_id(command, node),
             "Topic": f"aws.ssm.sendCommand.{region}.{node}",
             "SchemaVersion": 1,
         },

@@ -109,7 +109,8 @@ class Service:
 
     def send_job(self, command: Command, instance_id: str) -> None:
         """Send a Run Command job; the invocation's members change as the agent replies."""
-        self._soon(self._controls.send(instance_id, jobs.job(command, instance_id, self._state.region)))
+        frame = jobs.job(command, instance_id, self._state.region)
+        self._soon(self._controls.send_job(instance_id, jobs.job_id(command, instance_id), frame))
 
     def disconnect_node(self, instance_id: str) -> None:
         """Close the node's control channel and end its sessions."""
