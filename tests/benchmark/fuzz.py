@@ -80,7 +80,7 @@ class Controller:
         self.session = Session(t.cast("t.Any", _Service()), settings, Allowance())
         self.protocol = DataChannelProtocol(filler=b"\n")
         self.session._channel = t.cast("t.Any", _Channel(self.protocol))
-        self.session._program_sent = True
+        self.session._input.begin(self.session._channel, b"")
         self.protocol.socket_opened(0.0)
         self._consumers: list[asyncio.Task[None]] = []
         for kind in (Kind.EXEC, Kind.GET, Kind.PUT):

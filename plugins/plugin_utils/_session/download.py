@@ -40,6 +40,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService, Started
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.starting import started_after_all
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame
 
 NONINTERACTIVE_DOCUMENT = "AWS-StartNonInteractiveCommand"
@@ -289,11 +290,9 @@ class Downloads:
 
     async def _terminate(self, starting: asyncio.Future[Started]) -> None:
         """Terminate what was started; the network that it was lost with may come back."""
-        starting.cancel()
-        await asyncio.wait((starting,))
-        if starting.cancelled() or starting.exception() is not None:
+        started = await started_after_all(starting)
+        if started is None:
             return
-        started = starting.result()
         with contextlib.suppress(SessionFailure):
             for attempt in range(_TERMINATING_ATTEMPTS):
                 with contextlib.suppress(ServiceUnavailable):

@@ -10,7 +10,6 @@ input arrives at once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
 import struct
@@ -25,7 +24,6 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
     frames,
     parcels,
     posix_lines,
-    windows_bundle,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel, at_endpoint
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance, Downloads
@@ -37,10 +35,10 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, RoundTrips, Throttling
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import SESSION_TYPES, Opening, openings
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.parcels import ParcelWriter
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import SESSION_TYPES
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_conversation import Conversation
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.program_input import ProgramInput
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
     Closed,
     DataChannelProtocol,
@@ -52,19 +50,14 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
     SessionType,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import (
-    SessionService,
-    Started,
-)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.starting import Starting
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame, Remark
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.windows_conversation import WindowsConversation
 
 _CHANNEL_AHEAD = 2 * 1024 * 1024
 """Bytes given to the channel before the node has acknowledged them."""
-
-_INSIST_SECONDS = 3.0
-"""A program that did not get lost greets in the same breath in which its first stage begins to read."""
 
 _MALFORMED = (DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 
@@ -83,19 +76,16 @@ class Session:
         self._service = service
         self._settings = settings
         self._decoder: frames.Decoder | posix_lines.Decoder = frames.Decoder()
-        self._parcels = ParcelWriter()
-        self._early: list[bytes] = []
-        self._unheard: list[frames.Frame] = []
+        self._input = ProgramInput()
         self._posix: Conversation | None = None
         self._windows = WindowsConversation() if settings.windows else None
-        self._reading = asyncio.Event()
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
-        self._program_sent = False
         self._greeting: dict[str, t.Any] | None = None
         self.greeted_at: float | None = None
         self._throttling = Throttling()
+        self._starting = Starting(service, settings, self._throttling)
         self._downloads = Downloads(service, settings, allowance, self._throttling, self._take_download, self._tell_of_download)
         self._round_trips = RoundTrips()
         self._greeting_due: asyncio.TimerHandle | None = None
@@ -103,8 +93,6 @@ class Session:
         self._told = False
         self._begun = asyncio.get_running_loop().time()
         self._seconds: dict[str, float] = {}
-        self._opening: Opening | None = None
-        self._starting: asyncio.Future[Started] | None = None
         self._peer: SessionPeer | None = None
         self._channel: Channel | None = None
         self._key = ""
@@ -156,12 +144,12 @@ class Session:
 
     def news(self) -> dict[str, t.Any] | None:
         """Tell once what a session that has begun is: its id, document, region and access key, node user, and how long it took."""
-        if self._told or self._greeting is None or self._starting is None:
+        if self._told or self._greeting is None:
             return None
         self._told = True
         return {
-            "session": self._starting.result().session_id,
-            "document": self._document,
+            "session": self._starting.started.session_id,
+            "document": self._starting.document,
             "region": self._service.region,
             "access_key": self._service.access_key,
             "user": str(self._greeting.get("user")),
@@ -192,7 +180,7 @@ class Session:
 
     async def _run(self) -> None:
         try:
-            await self._start()
+            await self._starting.start()
             self._expect_greeting()
             try:
                 await self._serve()
@@ -214,7 +202,7 @@ class Session:
     async def _serve(self) -> None:
         """Be the channel until it is closed."""
         channel = self._open_channel()
-        saying = self._insist(channel) if self._windows is None else self._converse(self._windows, channel)
+        saying = self._input.insist(channel) if self._windows is None else self._converse(self._windows, channel)
         beside = [asyncio.ensure_future(saying), asyncio.ensure_future(self._watch(channel))]
         try:
             await channel.run()
@@ -222,55 +210,19 @@ class Session:
             for task in beside:
                 task.cancel()
 
-    async def _start(self) -> None:
-        """Start in the first way that can be had."""
-        refused: SessionFailure | None = None
-        for opening in self._openings():
-            try:
-                await self._start_with(opening)
-            except opening.gives_way as failure:
-                refused = type(failure)(f"{refused} {opening.introduction}{failure}") if refused else failure
-            else:
-                self._program_sent = not opening.typed
-                return
-        raise refused or NodeUnreachable(
-            f"{self._settings.document_name} gives a shell, which does not do for Windows: name a document of the type"
-            " InteractiveCommands (document_name)"
-        )
-
-    def _openings(self) -> list[Opening]:
-        settings = self._settings
-        if self._windows is None:
-            return openings(settings.document_name, settings.document_parameters, bootstrap.session_command(settings.pythons))
-        # The whole program is in the command, which is too much to be typed at a prompt.
-        ways = openings(settings.document_name, settings.document_parameters, windows_bundle.session_command())
-        return [opening for opening in ways if not opening.typed]
-
-    async def _start_with(self, opening: Opening) -> None:
-        self._opening = opening
-        target, reason = self._settings.target, self._settings.reason
-        self._starting = asyncio.ensure_future(
-            self._service.start(target, opening.document, opening.parameters, reason, self._throttling)
-        )
-        # Shielded: a session that AWS starts although we have given up must be known, to be terminated.
-        await asyncio.shield(self._starting)
-
     async def _start_again(self) -> None:
         """Start another session in place of one whose agent is deaf; it gets all that the first one got."""
-        await self._clean_up()
-        if self._opening is not None:
-            await self._start_with(self._opening)
+        await self._stop_what_is_beside()
+        await self._starting.start_again()
 
     def _open_channel(self) -> Channel:
-        if self._starting is None:
-            raise NodeUnreachable("no session was started")
-        started = self._starting.result()
+        started = self._starting.started
         self._note("StartSession")
         if self._settings.logging_warning:
-            self._service.look_for_logging(self._document)
+            self._service.look_for_logging(self._starting.document)
         self._abandoned += self._opened_figures()
         self._peer = SessionPeer(self._service, started.session_id, self._settings.target, self._throttling)
-        handshakes = self._document in self._service.shaking_hands
+        handshakes = self._starting.document in self._service.shaking_hands
         self._channel = channel = Channel(
             at_endpoint(self._settings.messages_endpoint_url, started.stream_url),
             started.token,
@@ -279,39 +231,24 @@ class Session:
             reconnect_seconds=self._settings.reconnect_timeout,
             protocol=DataChannelProtocol(handshakes=handshakes, filler=parcels.FILLER, stall_seconds=self._settings.stall_timeout),
         )
-        if self._windows is not None:
-            return self._channel
-        if self._early:
-            for data in self._early:
-                channel.send(data)
-        elif self._program_sent:
-            self._send_program()
-        else:
-            # The default document gives a shell: the command is typed, and the program sent when it says that it reads.
-            self._say(bootstrap.session_command(self._settings.pythons).encode() + b"\n")
+        if self._windows is None:
+            command = bootstrap.session_command(self._settings.pythons).encode() + b"\n"
+            self._input.begin(channel, command if self._starting.typed else b"")
         return channel
 
     def _note(self, phase: str) -> None:
         """Note when a phase of the session's beginning was over, in seconds since its first."""
         self._seconds.setdefault(phase, round(asyncio.get_running_loop().time() - self._begun, 3))
 
-    def _send_program(self) -> None:
-        # The command that was typed, if one was, has come through.
-        self._early.clear()
-        self._pass_on(bootstrap.program())
-        self._program_sent = True
-        for frame in self._unheard:
-            self._pass_on(frames.encode(frame))
-
     def _go_on_without_python(self) -> None:
         """Have the shell read the program that needs none, and give it what was sent to the other one."""
         self._note("first word")
         mark = secrets.token_hex(16).encode()
         self._read_by(posix_lines.Decoder())
-        self._posix = Conversation(self._say, self._on_frame, mark, self._settings.python_advice)
-        for line in bootstrap.posix_program(self._settings.pythons, mark, self._parcels.next):
-            self._say(line)
-        for frame in self._unheard:
+        self._posix = Conversation(self._input.say, self._on_frame, mark, self._settings.python_advice)
+        for line in bootstrap.posix_program(self._settings.pythons, mark, self._input.next_parcel):
+            self._input.say(line)
+        for frame in self._input.unheard:
             self._posix.take(frame)
 
     def _go_on_with_python(self, posix: Conversation) -> None:
@@ -319,7 +256,7 @@ class Session:
         self._read_by(frames.Decoder())
         self._posix = self._greeting = None
         self._expect_greeting()
-        self._send_program()
+        self._input.begin_again()
         # The pieces it is to remember are those that are sent from now on.
         self._ledger.forget()
         for job in posix.hand_over():
@@ -327,20 +264,14 @@ class Session:
             self._exchanges[job.request].open(frames.Kind(job.kind), job.order, content, last=job.ended, flags=job.flags)
 
     async def _clean_up(self) -> None:
-        """Terminate what was started."""
+        """Leave nothing behind."""
+        await self._stop_what_is_beside()
+        await self._starting.terminate()
+
+    async def _stop_what_is_beside(self) -> None:
         if self._encrypting is not None:
             self._encrypting.cancel()
         await self._downloads.close()
-        if self._starting is None:
-            return
-        self._starting.cancel()
-        await asyncio.wait((self._starting,))
-        if self._starting.cancelled() or self._starting.exception() is not None:
-            return
-        started = self._starting.result()
-        # It may be gone already.
-        with contextlib.suppress(SessionFailure):
-            await self._service.terminate(started.session_id, self._settings.target, self._throttling)
 
     def _read_by(self, decoder: frames.Decoder | posix_lines.Decoder) -> None:
         decoder.take_over(self._decoder)
@@ -392,20 +323,7 @@ class Session:
         if self._posix is not None:
             self._posix.take(frame)
             return
-        if self._greeting is None:
-            self._unheard.append(frame)
-        if self._channel is not None and self._program_sent:
-            self._pass_on(frames.encode(frame))
-
-    def _pass_on(self, data: bytes) -> None:
-        for parcel in self._parcels.write(data, armoured=self._greeting is None):
-            self._say(parcel)
-
-    def _say(self, data: bytes) -> None:
-        if self._greeting is None:
-            self._early.append(data)
-        if self._channel is not None:
-            self._channel.send(data)
+        self._input.write(frame)
 
     async def _watch(self, channel: Channel) -> None:
         """Give the session up when its node has gone."""
@@ -426,19 +344,6 @@ class Session:
                 f"the program on {self._settings.target} does not listen any more, although its agent does{self._noise()}"
             )
         )
-
-    async def _insist(self, channel: Channel) -> None:
-        """Send all again when the node reads and the agent has acknowledged it all: what it got too early, it threw away."""
-        pause = _INSIST_SECONDS
-        while self._greeting is None:
-            if self._program_sent:
-                # A slow node has not come to reading yet.
-                await self._reading.wait()
-            await asyncio.sleep(pause)
-            if self._greeting is None and channel.protocol.backlog == 0:
-                for data in self._early:
-                    channel.send(data)
-                pause *= 2
 
     def _on_event(self, event: Event) -> None:
         _EVENTS[type(event)](self, event)
@@ -476,9 +381,7 @@ class Session:
             self._go_on_with_python(self._posix)
         elif remark.name == bootstrap.READY:
             self._note("first word")
-            self._reading.set()
-            if not self._program_sent:
-                self._send_program()
+            self._input.is_read()
 
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
@@ -486,8 +389,7 @@ class Session:
             self.greeted_at = asyncio.get_running_loop().time()
             self._note("greeting")
             self._changed.set()
-            self._early.clear()
-            self._unheard.clear()
+            self._input.has_greeted()
         elif frame.kind == frames.Kind.DOWNLOAD:
             self._downloads.asked(frame.body)
         elif frame.request == 0:
@@ -511,7 +413,7 @@ class Session:
         about = {
             "target": self._settings.target,
             "region": self._service.region,
-            "document": self._document,
+            "document": self._starting.document,
             "key": self._key,
         }
         if (sentence := diagnosis.diagnose(diagnosis.CLOSED, reason, **about)) is not None:
@@ -523,22 +425,18 @@ class Session:
     def _on_failed(self, event: Failed) -> None:
         self._fail(NodeUnreachable(event.reason))
 
-    @property
-    def _document(self) -> str:
-        return self._opening.document if self._opening is not None else ""
-
     def _on_session_type(self, event: SessionType) -> None:
         if event.name not in SESSION_TYPES:
             self._fail(
                 NodeUnreachable(
-                    f"the session document {self._document} has the session type {event.name}, with which Ansible can do nothing."
-                    f" Name one of the type {' or '.join(SESSION_TYPES)} in document_name (ansible_ssm_document_name)."
+                    f"the session document {self._starting.document} has the session type {event.name}, with which Ansible can do"
+                    f" nothing. Name one of the type {' or '.join(SESSION_TYPES)} in document_name (ansible_ssm_document_name)."
                 )
             )
 
     def _on_key_requested(self, event: KeyRequested) -> None:
         self._key = event.key_id
-        self._service.shaking_hands.add(self._document)
+        self._service.shaking_hands.add(self._starting.document)
         if event.deaf:
             raise _DeafAgent
         self._encrypting = asyncio.ensure_future(self._encrypt(event))

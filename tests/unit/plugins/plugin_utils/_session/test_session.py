@@ -13,7 +13,7 @@ import pathlib
 import typing as t
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, failures, session, session_peer
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, failures, program_input, session, session_peer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import DEFAULT_DOCUMENT, INTERACTIVE_DOCUMENT
@@ -193,7 +193,7 @@ def test_a_node_that_says_something_else_is_quoted(tmp_path: pathlib.Path) -> No
 @pytest.mark.parametrize(("lost", "denied"), [(1, False), (5, False), (1, True), (2, True)])
 def test_what_an_agent_threw_away_is_said_again(monkeypatch: pytest.MonkeyPatch, lost: int, denied: bool) -> None:
     monkeypatch.setattr(PtyChannel, "deaf_for", lost)
-    monkeypatch.setattr(session, "_INSIST_SECONDS", 0.3)
+    monkeypatch.setattr(program_input, "_INSIST_SECONDS", 0.3)
     service = LocalService()
     if denied:
         service.refusals[INTERACTIVE_DOCUMENT] = failures.ActionDenied("denied")
@@ -203,7 +203,7 @@ def test_what_an_agent_threw_away_is_said_again(monkeypatch: pytest.MonkeyPatch,
 
 def test_an_agent_that_throws_everything_away_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PtyChannel, "deaf_for", 1000)
-    monkeypatch.setattr(session, "_INSIST_SECONDS", 0.3)
+    monkeypatch.setattr(program_input, "_INSIST_SECONDS", 0.3)
     node = _node(LocalService(), timeout=1.0)
     with pytest.raises(failures.NodeUnreachable, match="did not answer within 1 s"):
         _finish(node, _run(node, "echo never"))
