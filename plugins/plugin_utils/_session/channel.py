@@ -20,9 +20,10 @@ import urllib.parse
 import uuid
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Event
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import SessionCipher
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, Event, State
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, State
 
 try:
     from websockets.asyncio.client import ClientConnection, connect

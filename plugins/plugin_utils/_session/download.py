@@ -22,6 +22,7 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel, at_endpoint
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Closed, Event, Failed, KeyRequested, Output
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
     NodeUnreachable,
     ServiceUnavailable,
@@ -29,14 +30,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, Throttling
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
-    Closed,
-    DataChannelProtocol,
-    Event,
-    Failed,
-    KeyRequested,
-    Output,
-)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService, Started
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings

@@ -11,22 +11,22 @@ a program that understands them, once there is one.
 from __future__ import annotations
 
 import collections
-import dataclasses
-import hashlib
 import json
-import re
 import struct
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import posix_lines
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cksum import Cksum
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_job import (
+    CommandOutput,
+    Content,
+    Damaged,
+    Job,
+    Refused,
+)
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_lines import Line
-
-_PART = 512 * 1024
-"""Bytes of a stream that go to the node in one piece: each takes two round trips."""
 
 _HOLD_ABOVE, _HOLD_BELOW = 1024 * 1024, 512 * 1024
 """Bytes of output that were not taken yet; about a quarter of what ``exchange.py`` puts up with."""
@@ -38,110 +38,6 @@ _SCRIPT_OVER = frozenset({"x", "o.", "e.", "z"})
 
 Script = t.Generator[None, Line | None, None]
 """Goes on with each line of the node for its request, and with None when something came from this side."""
-
-
-class _Refused(Exception):
-    """The request cannot be done: a code as FAIL frames have it, and a sentence."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class _Damaged(_Refused):
-    """What came is not what was sent; the node has it, and must drop it."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__("EIO", message)
-
-
-@dataclasses.dataclass(slots=True)
-class Job:
-    """One request; ``parts`` are those of its stream that have not been said, with what each costs of the sender's credit."""
-
-    request: int
-    kind: int
-    order: bytes
-    flags: int
-    ended: bool
-    parts: collections.deque[tuple[bytes, int]]
-    begun: bool = False
-    cancelled: bool = False
-    unconfirmed: int = 0
-    held: bool = False
-
-    @property
-    def path(self) -> str | None:
-        """What it is about, unless it is a command."""
-        return None if self.kind == Kind.EXEC else str(json.loads(self.order)["path"])
-
-    def next_parts(self) -> tuple[bytes, int]:
-        """Return the beginning of its stream, as much as goes in one piece, and how many parts that is."""
-        data, count = b"", 0
-        while count < len(self.parts) and len(data) < _PART:
-            data += self.parts[count][0]
-            count += 1
-        return data, count
-
-    @property
-    def content(self) -> bytes:
-        """What has come of its stream and was not said yet."""
-        return b"".join(part for part, _cost in self.parts)
-
-
-class _Content:
-    """What is known of bytes that were sent or received, in the words of any checker."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self.sha256 = hashlib.sha256()
-        self._cksum = Cksum()
-
-    def update(self, data: bytes) -> None:
-        self.size += len(data)
-        self.sha256.update(data)
-        self._cksum.update(data)
-
-    def matches(self, checker: str, told: str) -> bool:
-        """Return whether the node's checker printed what it must; ``-`` is what is said of that which cannot be read again."""
-        # Behind it comes the name of what was read, for lack of one a dash.
-        return told == "-" or re.match(rf"\s*{self._expected(checker)[1]}\b", told) is not None
-
-    def check(self, checker: str, told: str) -> None:
-        """Raise when it did not."""
-        if not self.matches(checker, told):
-            name, expected = self._expected(checker)
-            raise _Damaged(f"{name} of the received file is {told.rstrip(' -')}, not {expected}")
-
-    def _expected(self, checker: str) -> tuple[str, str]:
-        return {
-            "cksum": ("Checksum and size", f"{self._cksum.value()} {self.size}"),
-            "wc": ("Size", str(self.size)),
-        }.get(checker, ("SHA-256", self.sha256.hexdigest()))
-
-
-class _Output:
-    """One stream of a command, up to the mark."""
-
-    def __init__(self, mark: bytes) -> None:
-        self._mark = mark
-        self._held = b""
-        self._over = False
-
-    def feed(self, data: bytes) -> bytes:
-        """Take data and return what certainly belongs to the command."""
-        if self._over:
-            return b""
-        self._held += data
-        at = self._held.find(self._mark)
-        self._over = at >= 0
-        kept = at if self._over else max(0, len(self._held) - len(self._mark) + 1)
-        told, self._held = self._held[:kept], self._held[kept:]
-        return told
-
-    def close(self) -> bytes:
-        """Return what was held back and turned out to be no mark."""
-        return b"" if self._over else self._held
 
 
 class Conversation:
@@ -242,11 +138,11 @@ class Conversation:
             self._order("look")
             try:
                 yield from _SCRIPTS[job.kind](self, job)
-            except _Damaged:
+            except Damaged:
                 self._order("drop")
                 yield from self._wait("z")
                 raise
-        except _Refused as refused:
+        except Refused as refused:
             told = {"code": refused.code, "message": str(refused), "path": job.path}
             self._answer(job, Kind.FAIL, json.dumps(told).encode())
         del self._jobs[job.request]
@@ -275,9 +171,9 @@ class Conversation:
             if line.name in names:
                 return line
 
-    def _refusal(self, line: Line) -> _Refused:
+    def _refusal(self, line: Line) -> Refused:
         code, _space, message = line.text.partition(" ")
-        return _Refused(code, posix_lines.unarmour(self._armour, message).decode(errors="replace"))
+        return Refused(code, posix_lines.unarmour(self._armour, message).decode(errors="replace"))
 
     # -- scripts ------------------------------------------------------------------------------------------------------
 
@@ -285,7 +181,7 @@ class Conversation:
         if job.flags & (Flags.TERMINAL | Flags.CONVERSES):
             self._order("nothing")
             yield from self._wait("z")
-            raise _Refused("PYTHON", f"become with a password, or with a terminal, needs a Python on the node. {self._advice}")
+            raise Refused("PYTHON", f"become with a password, or with a terminal, needs a Python on the node. {self._advice}")
         text = job.order
         if len(text) > _LONGEST_ARGUMENT:
             command = Job(job.request, job.kind, b"", 0, True, collections.deque([(text, 0)]))
@@ -307,7 +203,7 @@ class Conversation:
 
     def _attend(self, job: Job) -> Script:
         """Pass on what a command prints, and how it ends."""
-        outputs = {name: (kind, _Output(self._mark)) for name, kind in (("o", Kind.STDOUT), ("e", Kind.STDERR))}
+        outputs = {name: (kind, CommandOutput(self._mark)) for name, kind in (("o", Kind.STDOUT), ("e", Kind.STDERR))}
         heard: dict[str, str] = {}
         stopped = False
         while not heard.keys() >= _SCRIPT_OVER and not (stopped and "z" in heard):
@@ -323,7 +219,7 @@ class Conversation:
             else:
                 heard[line.name] = line.text
                 if line.name == "z" and "x" not in heard and not stopped:
-                    raise _Refused("LOST", "what ran the command on the node was killed; whether it was carried out is not known")
+                    raise Refused("LOST", "what ran the command on the node was killed; whether it was carried out is not known")
         if not stopped:
             for kind, output in outputs.values():
                 self._pass_on(job, kind, output.close())
@@ -334,7 +230,7 @@ class Conversation:
         self._order("put", wanted["path"].encode(errors="surrogateescape"))
         content = yield from self._stream(job)
         if job.cancelled:
-            raise _Damaged("the transfer was given up")
+            raise Damaged("the transfer was given up")
         _check_announced(content, wanted)
         self._order("name")
         yield from self._wait("z")
@@ -343,7 +239,7 @@ class Conversation:
     def _get(self, job: Job) -> Script:
         self._order("get", json.loads(job.order)["path"].encode(errors="surrogateescape"))
         left = int((yield from self._wait("n")).text)
-        content = _Content()
+        content = Content()
         stopped = False
         while True:
             line = yield
@@ -380,9 +276,9 @@ class Conversation:
         _place, _space, data = line.text.partition(" ")
         return posix_lines.unarmour(self._armour, data)
 
-    def _stream(self, job: Job) -> t.Generator[None, Line | None, _Content]:
+    def _stream(self, job: Job) -> t.Generator[None, Line | None, Content]:
         """Say the request's stream as fast as it is read; return what it was."""
-        content = _Content()
+        content = Content()
         self._place = 0
         damage = None
         while not (damage or job.cancelled or (job.ended and not job.parts)):
@@ -401,12 +297,12 @@ class Conversation:
         content.check(self._checker, told.text)
         return content
 
-    def _part(self, data: bytes) -> t.Generator[None, Line | None, _Damaged | None]:
+    def _part(self, data: bytes) -> t.Generator[None, Line | None, Damaged | None]:
         """Have the node keep a part of a stream; return what is wrong with it there.
 
         A program that reads bytes may get some twice, which a shell that reads lines sees.
         """
-        part = _Content()
+        part = Content()
         part.update(data)
         block = posix_lines.block(self._armour, data)
         yield from self._announce("bytes", len(block))
@@ -420,7 +316,7 @@ class Conversation:
             told = yield from self._wait("c")
         try:
             part.check(self._checker, told.text)
-        except _Damaged as damage:
+        except Damaged as damage:
             return damage
         self._step("keep")
         return None
@@ -438,14 +334,14 @@ class Conversation:
 _CODE = struct.Struct(">I")
 
 
-def _facts(content: _Content) -> bytes:
+def _facts(content: Content) -> bytes:
     return json.dumps({"size": content.size, "sha256": content.sha256.hexdigest()}).encode()
 
 
-def _check_announced(content: _Content, wanted: dict[str, t.Any]) -> None:
+def _check_announced(content: Content, wanted: dict[str, t.Any]) -> None:
     found = content.sha256.hexdigest()
     if wanted.get("sha256") not in (None, found):
-        raise _Damaged(f"SHA-256 of the received file is {found}, not {wanted['sha256']}")
+        raise Damaged(f"SHA-256 of the received file is {found}, not {wanted['sha256']}")
 
 
 _SCRIPTS: dict[int, t.Callable[[Conversation, Job], Script]] = {

@@ -21,11 +21,19 @@ whose client knows that there will be a handshake; ``KeyRequested.deaf`` says so
 from __future__ import annotations
 
 import collections
-import dataclasses
 import enum
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import liveness, messages, payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import (
+    Closed,
+    Event,
+    Failed,
+    HandshakeComplete,
+    KeyRequested,
+    Output,
+    SessionType,
+)
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import SessionCipher, Undecryptable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.unacknowledged import Unacknowledged
 
@@ -97,57 +105,6 @@ TRANSITIONS: dict[tuple[State, Trigger], State] = {
     (State.OPEN, Trigger.CLOSE): State.CLOSED,
     (State.CLOSED, Trigger.CLOSE): State.CLOSED,
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Output:
-    """Bytes the session's program wrote, in order. ``payload_type`` is OUTPUT, STDERR, ERROR, EXIT_CODE or FLAG."""
-
-    payload_type: int
-    data: bytes
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class SessionType:
-    """What kind of session the document has made, which the agent tells when it asks for a handshake."""
-
-    name: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class KeyRequested:
-    """The agent wants the session encrypted; answer with ``encrypt``.
-
-    :param deaf: it has got input too early and hears nothing any more.
-    """
-
-    key_id: str
-    challenge: str
-    deaf: bool = False
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class HandshakeComplete:
-    """The agent is ready; ``customer_message`` is for the user, mostly empty."""
-
-    customer_message: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Closed:
-    """The service closed the channel; ``reason`` is empty when the program just ended."""
-
-    reason: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Failed:
-    """The other side broke the protocol for good."""
-
-    reason: str
-
-
-Event = Output | SessionType | KeyRequested | HandshakeComplete | Closed | Failed
 
 
 class DataChannelProtocol:

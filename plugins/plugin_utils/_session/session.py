@@ -26,6 +26,15 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import (
     posix_lines,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel, at_endpoint
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import (
+    Closed,
+    Event,
+    Failed,
+    HandshakeComplete,
+    KeyRequested,
+    Output,
+    SessionType,
+)
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance, Downloads
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange, failure_of
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import (
@@ -39,16 +48,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_conversation import Conversation
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.program_input import ProgramInput
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
-    Closed,
-    DataChannelProtocol,
-    Event,
-    Failed,
-    HandshakeComplete,
-    KeyRequested,
-    Output,
-    SessionType,
-)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings

@@ -9,9 +9,9 @@ import asyncio
 import sys
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 
 _KEY_SECONDS = 14.0

@@ -13,7 +13,7 @@ import heapq
 import itertools
 import json
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, payloads, protocol
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import channel_events, encryption, payloads, protocol
 
 from tests.emulator import wire
 from tests.unit.plugins.plugin_utils._session.agent_cipher import AgentCipher
@@ -171,9 +171,9 @@ class Line:
             return
         self.client.receive(data, self.now)
         for event in self.client.events():
-            if isinstance(event, protocol.Output):
+            if isinstance(event, channel_events.Output):
                 self.delivered.append(event.data)
-            elif isinstance(event, protocol.KeyRequested):
+            elif isinstance(event, channel_events.KeyRequested):
                 self.client.encrypt(encryption.SessionCipher(self.key), payloads.key_answer(b"", challenged=False), self.now)
 
     def _transmit(self, frames: list[bytes], *, up: bool) -> None:

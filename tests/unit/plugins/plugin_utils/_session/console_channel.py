@@ -10,7 +10,8 @@ import subprocess
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, DataChannelProtocol, Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Closed, Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
 
 from tests.emulator.agent.console import Console, as_agent_types
 

@@ -10,8 +10,8 @@ import shlex
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Closed, Event, KeyRequested, Output
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import Closed, Event, KeyRequested, Output
 
 
 class PipeChannel:

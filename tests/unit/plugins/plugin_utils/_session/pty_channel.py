@@ -14,14 +14,9 @@ import signal
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Traffic
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Closed, Event, KeyRequested, Output
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import (
-    Closed,
-    DataChannelProtocol,
-    Event,
-    KeyRequested,
-    Output,
-)
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import DataKey, Started
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.turns import to_its_end
 

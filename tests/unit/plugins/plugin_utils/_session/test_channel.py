@@ -16,8 +16,9 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import channel as channels
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import protocol
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel import Channel
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Event, Output
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, Event, Output
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
 from websockets.asyncio.server import ServerConnection, serve
 
 from tests.emulator import wire

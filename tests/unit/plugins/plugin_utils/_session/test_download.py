@@ -16,11 +16,11 @@ import typing as t
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import download, failures, session
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import NONINTERACTIVE_DOCUMENT, courier_command
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import INTERACTIVE_DOCUMENT
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
 from tests.unit.plugins.plugin_utils._session.pipe_channel import PipeChannel

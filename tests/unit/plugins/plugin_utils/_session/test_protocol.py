@@ -10,7 +10,7 @@ import json
 import typing as t
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, messages, payloads, protocol
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import channel_events, encryption, messages, payloads, protocol
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -43,7 +43,7 @@ def _inputs(channel: protocol.DataChannelProtocol) -> list[tuple[int, bytes]]:
 
 
 def _outputs(channel: protocol.DataChannelProtocol) -> list[bytes]:
-    return [event.data for event in channel.events() if isinstance(event, protocol.Output)]
+    return [event.data for event in channel.events() if isinstance(event, channel_events.Output)]
 
 
 def _early() -> protocol.DataChannelProtocol:
@@ -135,7 +135,7 @@ def test_early_input_is_sent_again_after_a_handshake_nobody_expected() -> None:
     ]
     channel.receive(_stream(1, b'{"CustomerMessage": "Hello"}', wire.HANDSHAKE_COMPLETE), 0.0)
     assert _inputs(channel) == [(3, b"first"), (4, b"second")]
-    assert list(channel.events()) == [protocol.SessionType(""), protocol.HandshakeComplete("Hello")]
+    assert list(channel.events()) == [channel_events.SessionType(""), channel_events.HandshakeComplete("Hello")]
     assert channel.state is protocol.State.OPEN
 
 
@@ -270,7 +270,7 @@ def test_what_comes_too_far_ahead_is_left_to_come_again() -> None:
 def test_what_is_no_output_is_told_by_its_type() -> None:
     channel = _open()
     channel.receive(_stream(1, b"0", wire.EXIT_CODE), 0.0)
-    assert list(channel.events()) == [protocol.Output(wire.EXIT_CODE, b"0")]
+    assert list(channel.events()) == [channel_events.Output(wire.EXIT_CODE, b"0")]
 
 
 def test_a_damaged_message_is_not_acknowledged_and_comes_again() -> None:
@@ -287,7 +287,7 @@ def test_a_service_that_sends_only_rubbish_is_given_up() -> None:
     for _frame in range(100):
         channel.receive(b"rubbish", 0.0)
     (event,) = channel.events()
-    assert isinstance(event, protocol.Failed)
+    assert isinstance(event, channel_events.Failed)
     assert "100 unreadable messages in a row" in event.reason
     assert channel.state is protocol.State.CLOSED
 
@@ -366,7 +366,7 @@ def test_a_handshake_that_cannot_be_read_ends_the_channel() -> None:
     channel = protocol.DataChannelProtocol()
     channel.receive(_stream(0, b"[" * 100_000, wire.HANDSHAKE_REQUEST), 0.0)
     (event,) = channel.events()
-    assert isinstance(event, protocol.Failed)
+    assert isinstance(event, channel_events.Failed)
     assert "handshake request is not JSON" in event.reason
     assert [message.type for message in _sent(channel)] == ["acknowledge"]
 
@@ -375,7 +375,7 @@ def test_the_kind_of_session_is_told_by_the_agent_that_shakes_hands() -> None:
     channel = protocol.DataChannelProtocol()
     action = {"ActionType": "SessionType", "ActionParameters": {"SessionType": "Port", "Properties": None}}
     channel.receive(_stream(0, json.dumps({"RequestedClientActions": [action]}).encode(), wire.HANDSHAKE_REQUEST), 0.0)
-    assert list(channel.events()) == [protocol.SessionType("Port")]
+    assert list(channel.events()) == [channel_events.SessionType("Port")]
 
 
 def test_an_action_we_do_not_know_is_called_unsupported() -> None:
@@ -399,7 +399,7 @@ def _encrypted(channel: protocol.DataChannelProtocol | None = None) -> tuple[pro
 def test_a_key_is_asked_for_and_the_answer_covers_all_actions() -> None:
     channel = protocol.DataChannelProtocol()
     channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
-    assert list(channel.events()) == [protocol.SessionType(""), protocol.KeyRequested("key", "c")]
+    assert list(channel.events()) == [channel_events.SessionType(""), channel_events.KeyRequested("key", "c")]
     assert [message.type for message in _sent(channel)] == ["acknowledge"]
     channel, _cipher = _encrypted()
     (answer,) = _sent(channel)
@@ -464,7 +464,7 @@ def test_output_errors_and_exit_codes_are_decrypted_and_nothing_else() -> None:
     for number, kind in enumerate((wire.OUTPUT, wire.STDERR, wire.EXIT_CODE), 2):
         channel.receive(_stream(number, cipher.encrypt(b"secret"), kind), 0.0)
     channel.receive(_stream(5, b"plain", wire.FLAG), 0.0)
-    told = [(event.payload_type, event.data) for event in channel.events() if isinstance(event, protocol.Output)]
+    told = [(event.payload_type, event.data) for event in channel.events() if isinstance(event, channel_events.Output)]
     assert told == [(1, b"secret"), (11, b"secret"), (12, b"secret"), (10, b"plain")]
 
 
@@ -475,7 +475,7 @@ def test_output_that_the_key_does_not_fit_ends_the_session(payload: bytes) -> No
     list(channel.events())
     channel.receive(_stream(2, payload), 0.0)
     (event,) = channel.events()
-    assert isinstance(event, protocol.Failed)
+    assert isinstance(event, channel_events.Failed)
     assert "cannot be decrypted" in event.reason
     assert channel.state is protocol.State.CLOSED
 
@@ -484,7 +484,7 @@ def test_an_agent_that_got_input_before_it_asked_for_a_key_is_called_deaf() -> N
     channel = _early()
     channel.send_input(b"too early", 0.0)
     channel.receive(_stream(0, _ENCRYPTION, wire.HANDSHAKE_REQUEST), 0.0)
-    assert list(channel.events())[-1] == protocol.KeyRequested("key", "c", deaf=True)
+    assert list(channel.events())[-1] == channel_events.KeyRequested("key", "c", deaf=True)
 
 
 def test_an_error_told_in_the_middle_of_a_handshake_is_output() -> None:
@@ -506,13 +506,13 @@ def test_the_end_of_the_channel_is_told_once_with_its_reason() -> None:
     channel.receive(wire.document("channel_closed", {"Output": "Session terminated"}), 0.0)
     channel.receive(wire.document("channel_closed", {"Output": "again"}), 0.0)
     channel.receive(_stream(1), 0.0)
-    assert list(channel.events()) == [protocol.Closed("Session terminated")]
+    assert list(channel.events()) == [channel_events.Closed("Session terminated")]
 
 
 def test_a_channel_whose_reason_cannot_be_read_is_closed_all_the_same() -> None:
     channel = _open()
     channel.receive(wire.pack(wire.Message("channel_closed", b"no JSON")), 0.0)
-    assert list(channel.events()) == [protocol.Closed("")]
+    assert list(channel.events()) == [channel_events.Closed("")]
 
 
 def test_every_state_can_be_closed_and_no_closed_one_reopens() -> None:
@@ -573,7 +573,7 @@ def test_a_silent_agent_that_is_dead_is_found_out_in_time(stall_seconds: float) 
         now = max(now, deadline)
         channel.wake(now)
     (event,) = channel.events()
-    assert isinstance(event, protocol.Failed)
+    assert isinstance(event, channel_events.Failed)
     assert f"has acknowledged nothing for {stall_seconds:g} s (stall_timeout)" in event.reason
     assert now == stall_seconds
     assert channel.deadline() is None

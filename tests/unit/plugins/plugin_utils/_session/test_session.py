@@ -14,10 +14,10 @@ import typing as t
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import encryption, failures, program_input, session, session_peer
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import DEFAULT_DOCUMENT, INTERACTIVE_DOCUMENT
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 
 from tests.unit.plugins.plugin_utils._session.pty_channel import LocalService, PtyChannel
