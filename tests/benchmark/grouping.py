@@ -41,7 +41,7 @@ class _Stock(BaseInventoryPlugin, Constructable):
         self._add_host_to_keyed_groups(self.get_option("keyed_groups"), variables, host, strict=True)
 
 
-def bar(make: t.Callable[[str, str, bool], t.Any]) -> t.Any:
+def compared(make: t.Callable[[str, str, bool], t.Any]) -> t.Any:
     """Time both, and compare what they made."""
     if AnsibleCollectionConfig.collection_finder is None:
         init_plugin_loader()

@@ -145,10 +145,10 @@ def main() -> int:
     options = parser.parse_args()
     bars = []
     with _emulator() as (folder, emulator):
-        for bar in Bench(folder, emulator, options.rounds).bars():
-            print(bar, flush=True)
-            bars.append(bar)
-    return 0 if all(bar.ok for bar in bars) else 1
+        for measured in Bench(folder, emulator, options.rounds).bars():
+            print(measured, flush=True)
+            bars.append(measured)
+    return 0 if all(measured.ok for measured in bars) else 1
 
 
 @contextlib.contextmanager

@@ -127,7 +127,7 @@ def _node_pages(place: Place, query: Query) -> t.Iterator[tuple[list[Answer], bo
     pages = _pages_by(place, query, best)
     try:
         # Only what is denied is denied at once; a failure later on is one.
-        first = next(pages)
+        first = next(pages, ([], True))
     except AwsFailure as failure:
         if not has_second_choice(failure):
             raise

@@ -54,7 +54,7 @@ class RememberingTemplar:
 
     def template(self, variable: t.Any, *arguments: t.Any, **options: t.Any) -> t.Any:
         """Work out a template, as before 2.19 expressions and conditionals are; other values as they are."""
-        dependencies = expressions.of_template(variable) if type(variable) is str and "{" in variable else None
+        dependencies = expressions.of_template(variable) if variable.__class__ is str and "{" in variable else None
         if dependencies is None or arguments or self._types_kept:
             return self._templar.template(variable, *arguments, **options)
         return self._worked_out(self._templar.template, variable, dependencies, options)

@@ -123,7 +123,7 @@ def wanted_mode(target: bytes) -> int:
 def ask(request: "urllib.request.Request") -> "t.Any":
     """Send a request; return the answer, which is a good one."""
     try:
-        return urllib.request.urlopen(request, timeout=SECONDS)
+        return urllib.request.build_opener().open(request, timeout=SECONDS)
     except urllib.error.HTTPError as error:
         told = [text.decode("utf-8", "replace") for _name, text in TOLD.findall(error.read(4096))]
         raise TransferFailed("S3 answered the node with status %d (%s)" % (error.code, ": ".join(told) or error.reason)) from None
