@@ -67,7 +67,7 @@ class Bench:
         """Measure, one bar after the other."""
         yield self._calls("with tags and EC2 facts", 60, _EVERYTHING)
         yield self._calls("without tags and facts", 10, {"region": HOME, "tags": False})
-        yield grouping.bar(Bar)
+        yield grouping.compared(Bar)
         yield from self._against_aws_ec2()
         yield from self._with_a_denied_region()
         yield self._throttled()
