@@ -17,10 +17,12 @@ import tempfile
 import threading
 import zlib
 
+import ansible.release
 import pytest
 
 from tests.integration.running_emulator import Ansible, Run, RunningEmulator
 
+_CORE = tuple(int(part) for part in ansible.release.__version__.split(".")[:2])
 _PASSWORD, _TOKEN, _VALUE = "pass-Zq8vT2", "token-Wm4xK7", "value-Rb9nL3"
 
 _SUDO = """#!/bin/sh
@@ -189,8 +191,9 @@ def test_a_session_log_shows_no_secret_to_who_only_reads_it(seen: _Seen) -> None
 
 def test_a_session_log_can_be_decoded_to_what_modules_returned_and_to_no_password(seen: _Seen) -> None:
     decoded = _decoded(seen.printed)
-    # The README says so: the invocation that command returns has its input, whatever no_log says to Ansible.
-    assert _VALUE.encode() in decoded
+    assert b'"python": ' in decoded
+    # The invocation that command returns has its input, whatever no_log says to Ansible; since 2.21 modules return none.
+    assert (_VALUE.encode() in decoded) is (_CORE < (2, 21))
     assert [secret for secret in (_PASSWORD, _TOKEN) if secret.encode() in decoded] == []
 
 

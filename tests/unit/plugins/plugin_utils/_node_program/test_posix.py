@@ -498,7 +498,7 @@ def test_a_killed_session_leaves_no_command_and_no_file(machine: Machine) -> Non
             parent() {{ while read -r name value; do case $name in PPid:) echo $value ;; esac; done < /proc/$1/status; }}
             leader=$PPID
             while [ "$leader" != {os.getpid()} ]; do shell=$leader leader=$(parent $leader); done
-            echo $$ > {told}; cat; kill -9 $shell; echo > {killed}; sleep 60"""
+            echo $$ > {told}; cat; echo > {killed}; kill -9 $shell; sleep 60"""
         with contextlib.suppress(failures.NodeUnreachable):
             await _run(node, command, b"input")
         return int(await _appeared(told))
