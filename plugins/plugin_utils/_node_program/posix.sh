@@ -12,7 +12,8 @@
 # A shell that reads a terminal may read more than its line (bash does). So nothing is sent to a process that may end before it has
 # read it: the controller says nothing between a request and its answer, but to end it, and sends a stream only to its reader.
 #
-# Descriptors: 3 the watchman, 4 the pipe for standard error, 5 a command's input, 6 a file that is written, 8 and 9 the terminal.
+# Descriptors: 3 the watchman, 4 the pipe for standard error, 5 a command's input, 6 a file that is written, 7 and 8 the terminal, 9
+# what goes there.
 
 blank=$(printf '\n .')
 blank=${blank%.}
@@ -21,7 +22,8 @@ perl_encode=$perl_encode' tr#` -_#AA-Za-z0-9+/#; $p = (3 - length($d) % 3) % 3; 
 perl_decode='binmode STDOUT; while (<STDIN>) { tr#A-Za-z0-9+/##cd; tr#A-Za-z0-9+/# -_#; while (/(.{1,60})/g)'
 perl_decode=$perl_decode' { print unpack("u", chr(32 + int(length($1) * 3 / 4)) . $1) } }'
 
-# say NAME TEXT: tell the controller; one write, so that lines of two writers do not mix.
+# say NAME TEXT: tell the controller; one write, so that lines of two writers do not mix: it is to a pipe, as a signal may end one to
+# a terminal in the middle of the line (ksh gets SIGCHLD late).
 say() { printf '>%s %s %s %s\n' "$1" "$seq" "${#2}" "$2" >&9; }
 
 has() { command -v "$1" >/dev/null; }
@@ -183,7 +185,7 @@ hang_up() {
 # run_apart WORD ...: run a command with standard output in 1, standard error in 4. Its own session keeps it from this terminal.
 run_apart() {
     (
-        exec <&5 2>&4 4>&- 5<&- 8<&- 9>&-
+        exec <&5 2>&4 4>&- 5<&- 7>&- 8<&- 9>&-
         case $setsid in
             '') exec "$@" 3>&- ;;
             *) exec $setsid /bin/sh -c 'echo "g $$" >&3; exec "$@" 3>&-' sh "$@" ;;
@@ -329,8 +331,10 @@ set -f
 IFS=$blank
 cd "$HOME" || cd /
 unset TERM OLDPWD
-exec 8<&0 9>&1 2>/dev/null
+exec 7>&1 8<&0 9>&1 2>/dev/null
 # ksh waits for the last part of a pipe only, but with this.
 if (set -o pipefail); then set -o pipefail; fi
 trap : TERM
-main 3>&1 >&9 | watchman >&-
+run() { main 3>&1 >&9 | watchman >&-; }
+# Without cat this program says that cat is missing.
+if has cat; then { run; } 9>&1 | (trap '' TERM; cat); else run; fi

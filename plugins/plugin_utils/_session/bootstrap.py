@@ -69,7 +69,8 @@ def posix_program(pythons: tuple[str, ...], mark: bytes, first: int) -> list[byt
     :param mark: as ``posix_bundle.text`` has it.
     :param first: the parcel that the other program will begin with.
     """
-    text = posix_bundle.text(mark, _become_program(pythons, first, " 2>&9 3>&- 8<&- 9>&-")).encode(errors="surrogateescape")
+    look = _become_program(pythons, first, " >&7 2>&7 3>&- 7>&- 8<&- 9>&-")
+    text = posix_bundle.text(mark, look).encode(errors="surrogateescape")
     lines: list[bytes] = []
     while text:
         # A shell drops a colon at the end, as it separates nothing there.

@@ -205,6 +205,7 @@ class Conversation:
         """Pass on what a command prints, and how it ends."""
         outputs = {name: (kind, CommandOutput(self._mark)) for name, kind in (("o", Kind.STDOUT), ("e", Kind.STDERR))}
         heard: dict[str, str] = {}
+        counts = dict.fromkeys(outputs, 0)
         stopped = False
         while not heard.keys() >= _SCRIPT_OVER and not (stopped and "z" in heard):
             line = yield
@@ -216,12 +217,15 @@ class Conversation:
             if line.name in outputs:
                 kind, output = outputs[line.name]
                 self._pass_on(job, kind, output.feed(self._data(line)))
+                counts[line.name] += 1
             else:
                 heard[line.name] = line.text
                 if line.name == "z" and "x" not in heard and not stopped:
                     raise Refused("LOST", "what ran the command on the node was killed; whether it was carried out is not known")
         if not stopped:
-            for kind, output in outputs.values():
+            for name, (kind, output) in outputs.items():
+                if int(heard[f"{name}."]) != counts[name]:
+                    raise Refused("LOST", "the command was carried out, but a part of what it printed was lost on the way")
                 self._pass_on(job, kind, output.close())
             self._answer(job, Kind.EXIT, _CODE.pack(int(heard["x"])))
 

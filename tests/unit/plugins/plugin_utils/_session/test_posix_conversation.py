@@ -104,7 +104,7 @@ class Shell:
     def _print(self, name: str, data: bytes) -> None:
         for place, start in enumerate(range(0, len(data), 50)):
             self.say(name, f"{place} {base64.b64encode(data[start : start + 50]).decode()}")
-        self.say(f"{name}.", str(len(data) // 50))
+        self.say(f"{name}.", str(-(-len(data) // 50)))
 
     def do_spool(self, name: bytes) -> None:
         self._receive(name.decode())
@@ -316,6 +316,17 @@ def test_output_that_ends_without_the_mark_is_whole() -> None:
     for name, text in (("x", "0"), ("o", "0 " + base64.b64encode(b"all").decode()), ("o.", "1"), ("e.", "0"), ("z", "")):
         both.conversation.hear(Line(name, 2, text))
     assert (both.output(1, Kind.STDOUT), both.end(1).kind) == (b"all", Kind.EXIT)
+
+
+def test_output_of_which_a_line_got_lost_is_not_called_whole() -> None:
+    both = Both()
+    both.exchange(1).open(Kind.EXEC, b"true", last=True)
+    both.step(up=False)
+    for name, text in (("x", "0"), ("o", "1 " + base64.b64encode(b"end").decode()), ("o.", "2"), ("e.", "0"), ("z", "")):
+        both.conversation.hear(Line(name, 2, text))
+    told = json.loads(both.end(1).body)
+    assert told["code"] == "LOST"
+    assert "a part of what it printed was lost" in told["message"]
 
 
 def test_a_command_whose_end_is_not_known_is_not_called_ended() -> None:
