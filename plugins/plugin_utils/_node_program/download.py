@@ -102,17 +102,18 @@ class Download:
             content = wire.HEADER.pack(kind, flags, request) + body
             self.outlet.put(wire.NUMBER.pack(len(content)) + content)
 
-    def step(self) -> None:
-        """Write what the courier takes just now, and look whether it is still there."""
+    def step(self) -> bool:
+        """Write what the courier takes just now, and look whether it is still there; return whether who was held back may go on."""
         if self.outlet is None:
-            return
+            return False
         try:
-            self.outlet.write()
+            made_room = self.outlet.write()
         except OSError:
             self.lose()
-            return
+            return True
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self.outlet.queue else 0)
         self.program.watch(self.connection, events, self.ready)
+        return made_room
 
     def ready(self) -> None:
         """Act on the courier's socket: it never says anything, so something to read is its end."""

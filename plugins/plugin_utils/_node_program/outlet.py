@@ -6,6 +6,9 @@
 import collections
 import os
 
+#: how many bytes may wait before whoever has more is to hold it back
+LIMIT = 256 * 1024
+
 
 class Outlet:
     """A descriptor and the bytes it has not taken yet."""
@@ -15,13 +18,18 @@ class Outlet:
         self.queue = collections.deque()  # type: collections.deque[bytes]
         self.waiting = 0
 
+    def is_full(self) -> bool:
+        """Return whether there is no room for more."""
+        return self.waiting >= LIMIT
+
     def put(self, data: bytes) -> None:
         """Queue bytes."""
         self.queue.append(data)
         self.waiting += len(data)
 
-    def write(self) -> None:
-        """Write as much as the descriptor takes."""
+    def write(self) -> bool:
+        """Write as much as the descriptor takes; return whether who was held back may go on now."""
+        was_full = self.is_full()
         try:
             while self.queue:
                 data = self.queue[0]
@@ -33,3 +41,4 @@ class Outlet:
                     self.queue[0] = data[count:]
         except BlockingIOError:
             pass
+        return was_full and not self.is_full()

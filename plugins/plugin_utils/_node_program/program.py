@@ -145,8 +145,10 @@ class Program:
         try:
             while not self.stopping:
                 timeout = self.step()
-                self.terminal.write()
-                self.download.step()
+                # Nothing would wake who was held back: where all was written there is nothing to wait for.
+                made_room = self.terminal.write()
+                if self.download.step() or made_room:
+                    continue
                 self.watch(1, selectors.EVENT_WRITE if self.terminal.queue else 0, self.terminal.write)
                 for key, _events in self.selector.select(timeout):
                     key.data()

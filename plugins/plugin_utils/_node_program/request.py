@@ -46,7 +46,6 @@ if TYPE_CHECKING:
             """Have a callback called when a pipe is ready; no events: not any more."""
 
 
-OUTBOX_LIMIT = 256 * 1024
 SEND_AHEAD = 1024 * 1024
 PLACED_AHEAD = 4 * SEND_AHEAD
 STREAMS = (wire.STDOUT, wire.STDERR, wire.DATA)
@@ -113,7 +112,7 @@ class Request:
     def has_room(self) -> bool:
         """Return whether what output goes through takes more."""
         outlet = self.program.terminal if self.kept is None else self.program.download.outlet or self.program.terminal
-        return outlet.waiting < OUTBOX_LIMIT
+        return not outlet.is_full()
 
     def may_send(self) -> bool:
         """Return whether the controller keeps up and there is room for more."""

@@ -489,3 +489,35 @@ def test_the_program_ends_with_its_input(node: Node) -> None:
     assert node.process.stdin is not None
     node.process.stdin.close()
     assert node.process.wait(5) == 0
+
+
+def test_a_reader_that_takes_everything_at_once_gets_everything(tmp_path: pathlib.Path) -> None:
+    # More than is queued at most and less than is sent before the controller has confirmed some.
+    content = os.urandom(900_000)
+    (tmp_path / "large").write_bytes(content)
+    order = json.dumps({"path": str(tmp_path / "large")}).encode()
+    get = Frame(Kind.GET, 1, pieces.number(len(order)) + order, last=True)
+    output = tmp_path / "output"
+    with output.open("wb") as written:
+        node = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", bundle.text()],
+            stdin=subprocess.PIPE,
+            stdout=written,
+            env={"PATH": os.environ["PATH"]},
+        )
+    assert node.stdin is not None
+    try:
+        for parcel in parcels.ParcelWriter().write(frames.encode(get), armoured=False):
+            node.stdin.write(parcel)
+        node.stdin.flush()
+        deadline = time.monotonic() + 20
+        while b"".join(frame.body for frame in _sent(output) if frame.kind == Kind.DATA) != content:
+            assert time.monotonic() < deadline, "the node program has stopped in the middle"
+            time.sleep(0.1)
+    finally:
+        node.stdin.close()
+        node.wait(10)
+
+
+def _sent(output: pathlib.Path) -> list[Frame]:
+    return [found for found in frames.Decoder().feed(output.read_bytes()) if isinstance(found, Frame)]
