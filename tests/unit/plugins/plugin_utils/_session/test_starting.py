@@ -63,7 +63,7 @@ def test_a_document_that_gives_a_shell_does_not_do_for_windows() -> None:
 def test_before_anything_was_started_there_is_nothing() -> None:
     starting = _starting(LocalService())
     with pytest.raises(NodeUnreachable, match="no session was started"):
-        _ = starting.started
+        str(starting.started)
     asyncio.run(starting.terminate())
 
 
