@@ -153,8 +153,9 @@ begin_attending() {
     attendant=$!
 }
 
+# By KILL: another signal may be lost on a shell that was just forked, which drops those that come before its traps are its own.
 end_attending() {
-    kill $attendant
+    kill -9 $attendant
     wait $attendant
     [ ! -e "$folder/hold" ] || rm -f "$folder/hold"
 }
