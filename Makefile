@@ -2,8 +2,7 @@
 #
 #   make demo      three machines and no SSH, no S3 bucket, no AWS account
 #   make test      unit and integration tests
-#   make test-core  those of them that another ansible-core could change
-#   make coverage  unit and integration tests, with a table of the lines they run
+#   make coverage  the same, with a table of the lines they run
 #   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
 #   make bench-scale  many simulated nodes: against local, the broker's memory and time, and throttling by AWS
 #   make bench-large  a gigabyte each way, and whose memory that takes
@@ -29,12 +28,6 @@ demo: $(venv)/demo
 # Tests wait more than they work. A file stays with one process: what its tests share is made once.
 test: $(venv)/test
 	$(bin)/pytest -n 3 --dist loadfile
-
-# The same without what is not Ansible's: the emulator, and the session client below the connection plugin.
-test-core: $(venv)/test
-	$(bin)/pytest -n 3 --dist loadfile $(addprefix --ignore=tests/integration/,$(no_part_of_core))
-
-no_part_of_core := emulator $(foreach name,chaos cuts documents encryption exact large run_as s3 scale session_logging timeouts,test_$(name).py)
 
 coverage: $(venv)/test
 	$(bin)/python -m tests.coverage $(arguments)
@@ -101,5 +94,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test test-core coverage bench bench-scale bench-large bench-inventory chaos fuzz lint sanity docs build clean
+.PHONY: demo test coverage bench bench-scale bench-large bench-inventory chaos fuzz lint sanity docs build clean
 .PRECIOUS: $(venv)/%

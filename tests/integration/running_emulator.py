@@ -44,8 +44,12 @@ class Run:
         return found
 
     def count(self, sentence: str) -> int:
-        """Count a sentence in the output, whose lines Ansible wraps, also in the middle of words."""
-        return "".join(self.output.split()).count("".join(sentence.split()))
+        """Count a sentence in the output, whose lines Ansible wraps at blanks and after hyphens."""
+        return _unwrapped(self.output).count(_unwrapped(sentence))
+
+
+def _unwrapped(text: str) -> str:
+    return " ".join(text.split()).replace("- ", "-")
 
 
 class RunningEmulator:

@@ -162,7 +162,8 @@ def test_what_is_moved_does_not_lie_in_memory(ansible: Ansible) -> None:
     source, fetched = ansible.folder / "source", ansible.folder / "fetched"
     inventory = ansible.inventory("web-1")
     peaks = []
-    for size in (100_000, 4 * _SIZE):
+    # The smaller one fills every window on the way too.
+    for size in (_SIZE, 5 * _SIZE):
         source.write_bytes(os.urandom(size))
         with PeakMemory(ansible.folder, ansible.emulator.folder) as peak:
             run = ansible.playbook(
@@ -177,7 +178,7 @@ def test_what_is_moved_does_not_lie_in_memory(ansible: Ansible) -> None:
         peaks.append(peak.megabytes)
     small, large = peaks
     growth = {role: large[role] - small[role] for role in ("broker", "node program", "worker")}
-    assert max(growth.values()) < 40, growth
+    assert max(growth.values()) < 20, growth
     assert large["courier"] < 20
 
 

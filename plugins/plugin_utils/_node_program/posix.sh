@@ -23,7 +23,7 @@ perl_decode='binmode STDOUT; while (<STDIN>) { tr#A-Za-z0-9+/##cd; tr#A-Za-z0-9+
 perl_decode=$perl_decode' { print unpack("u", chr(32 + int(length($1) * 3 / 4)) . $1) } }'
 
 # say NAME TEXT: tell the controller; one write, so that lines of two writers do not mix: it is to a pipe, as a signal may end one to
-# a terminal in the middle of the line (ksh gets SIGCHLD late).
+# a terminal in the middle of the line (seen with ksh).
 say() { printf '>%s %s %s %s\n' "$1" "$seq" "${#2}" "$2" >&9; }
 
 has() { command -v "$1" >/dev/null; }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections.abc
 import json
 import pathlib
+import re
 import threading
 import time
 import typing as t
@@ -225,7 +226,8 @@ def test_a_part_that_is_denied_is_left_out_with_a_warning_when_the_user_says_so(
 
 def test_an_inventory_of_which_nothing_can_be_had_fails_whatever_the_user_says(denied: t.Any, load: t.Any, said: t.Any) -> None:
     assert not load(regions=["eu-west-3"], on_error="warn").hosts
-    assert "Failed to parse" in said()
+    # ansible-core 2.16 names the file only.
+    assert re.search("Failed to parse (inventory|/)", said())
 
 
 def test_a_region_that_is_none_is_named(world: t.Any, load: t.Any, said: t.Any) -> None:
