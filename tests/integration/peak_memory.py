@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import pathlib
 import re
 import threading
@@ -13,8 +12,6 @@ import time
 import types
 
 _LOOK_EVERY = 0.1
-_LOOKS = 5
-"""How often a process is looked at before it counts as none of ours: between fork and exec it still has another's name."""
 
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 _PARENT = re.compile(r"^PPid:\s+(\d+)", re.MULTILINE)
@@ -37,8 +34,8 @@ class PeakMemory:
     def __init__(self, *folders: pathlib.Path) -> None:
         self.megabytes: dict[str, float] = {}
         self._folders = [str(folder) for folder in folders]
-        self._known: dict[int, str] = {}
-        self._strangers: collections.Counter[int] = collections.Counter()
+        # By command line too: between fork and exec a process still has another's.
+        self._known: dict[tuple[int, str], str] = {}
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -58,21 +55,18 @@ class PeakMemory:
             time.sleep(_LOOK_EVERY)
 
     def _look(self, process: int) -> None:
-        if self._strangers[process] > _LOOKS:
-            return
         try:
-            role = self._known.get(process) or self._role(process)
-            peak = _PEAK.search(_read(process, "status"))
+            command = _read(process, "cmdline").replace("\0", " ")
+            role = self._known.get((process, command))
+            if role is None:
+                role = self._known[process, command] = self._role(process, command)
+            peak = _PEAK.search(_read(process, "status")) if role else None
         except OSError:
             return
-        if not role:
-            self._strangers[process] += 1
-        elif peak is not None:
-            self._known[process] = role
+        if role and peak is not None:
             self.megabytes[role] = max(self.megabytes.get(role, 0.0), int(peak[1]) / 1024)
 
-    def _role(self, process: int) -> str:
-        command = _read(process, "cmdline").replace("\0", " ")
+    def _role(self, process: int, command: str) -> str:
         role = next((name for name, part in _ROLES.items() if part in command), "")
         return role if role and self._belongs(process) else ""
 

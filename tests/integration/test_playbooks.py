@@ -240,7 +240,9 @@ def test_pause_and_wait_for_do_not_disturb_a_session(ansible: Ansible) -> None:
 
 def test_the_console_keeps_its_session_from_one_command_to_the_next(ansible: Ansible) -> None:
     command = ["ansible-console", "-i", str(ansible.inventory("web-1"))]
-    with Terminal([str(pathlib.Path(sys.executable).with_name(command[0])), *command[1:]], ansible.environment) as console:
+    # It writes its history there.
+    environment = {**ansible.environment, "HOME": str(ansible.folder)}
+    with Terminal([str(pathlib.Path(sys.executable).with_name(command[0])), *command[1:]], environment) as console:
         console.expect("$ ")
         console.type("shell echo $((6 * 7))\r")
         console.expect("rc=0 >>")

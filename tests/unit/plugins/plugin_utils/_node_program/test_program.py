@@ -57,7 +57,8 @@ class Node:
             [interpreter, "-I", "-S", "-c", bundle.text()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"HOME": str(folder), "PATH": os.environ["PATH"], **environment},
+            # A module that is killed leaves its temporary folder behind.
+            env={"HOME": str(folder), "PATH": os.environ["PATH"], "TMPDIR": str(folder), **environment},
             bufsize=0,
         )
         self.greeting = self.next()
