@@ -16,7 +16,8 @@ version_added: 0.1.0
 description:
   - At the end of a run, prints a table of the managed nodes that were reached through P(fleet.ssm.session#connection), and their
     sum.
-  - C(sess) is how many sessions were opened, C(reqs) the requests (commands and file transfers), C(trips) the round trips, that is
+  - C(sess) is how many sessions were opened (none where an earlier run had kept one, see
+    O(fleet.ssm.session#connection:persist)), C(reqs) the requests (commands and file transfers), C(trips) the round trips, that is
     how often nothing could go on until the node had answered something sent; C(sent) and C(recv) are the bytes that went over the
     websockets, C(saved) those that were not sent as the node had them already.
   - C(slowest task) is the task whose requests took the node longest, without the wait for its session.

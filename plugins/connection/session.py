@@ -183,6 +183,26 @@ options:
     ini:
       - section: fleet_ssm
         key: reconnect_timeout
+  persist:
+    description:
+      - Seconds for which the session is kept open when C(ansible-playbook) has ended, for the next run to go on with. By default
+        every session is terminated when the run ends, however it ends.
+      - A run finds it when it is started by the same user on the same machine, with the same AWS variables, proxies, C(HOME) and
+        C(PATH) in its environment, by the same Python, and with AWS's configuration files and this collection unchanged since.
+      - What C(ControlPersist) is to ssh. Ad-hoc commands gain most, as they do not wait for a session. It is of no use in AWX,
+        where each job has a container of its own.
+      - The process that keeps the session also keeps the credentials of the run that began it, and on the node an interpreter for
+        each user that modules became without a password (see O(warm_modules)). A right that is withdrawn on the node in the
+        meantime is noticed by the next session only. The task C(meta) with C(reset_connection) ends the session.
+    type: float
+    default: 0
+    vars:
+      - name: ansible_ssm_persist
+    env:
+      - name: FLEET_SSM_PERSIST
+    ini:
+      - section: fleet_ssm
+        key: persist
   stall_timeout:
     description:
       - Seconds for which a node's agent may acknowledge nothing, while the line to AWS is open, before the session counts as lost.
@@ -659,6 +679,7 @@ class Connection(ConnectionBase):
             connection_timeout=float(self.get_option("connection_timeout")),
             reconnect_timeout=float(self.get_option("reconnect_timeout")),
             stall_timeout=float(self.get_option("stall_timeout")),
+            persist=float(self.get_option("persist")),
             document_name=str(self.get_option("document_name") or ""),
             document_parameters=self._document_parameters(),
             logging_warning=bool(self.get_option("logging_warning")),

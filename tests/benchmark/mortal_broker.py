@@ -21,7 +21,7 @@ def variable(controller: int) -> str:
     return f"FLEET_SSM_TEST_BROKER_OF_{controller}_DIES_AFTER"
 
 
-def main(path: str, controller: str, descriptor: str) -> None:
+def main(path: str, controller: str, descriptor: str, identity: str) -> None:
     """Run the broker as long as it may live; the one that is started after it lives on."""
     life = int(os.environ.get(variable(int(controller)), "0"))
     received = itertools.count(1)
@@ -33,4 +33,4 @@ def main(path: str, controller: str, descriptor: str) -> None:
         receive(self, data, now)
 
     DataChannelProtocol.receive = receive_or_die  # type: ignore[method-assign]
-    broker.main(path, controller, descriptor)
+    broker.main(path, controller, descriptor, identity)

@@ -5,7 +5,7 @@
 
 Ansible forks a worker for each task, so only another process can keep sessions open between tasks. It is started by the first
 worker that needs it (``broker_place.py``), inherits its listening socket from it, and leaves when the controller is gone, however
-that came about, with every session terminated.
+that came about, with every session terminated (``tenure.py``).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.registry import Registry
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.tenure import Tenure
 
 _FAREWELL_SECONDS, _FAREWELL_SECONDS_PER_NODE = 4.0, 0.25
 """AWS may throttle TerminateSession too."""
 
-_LOOK_SECONDS = 1.0
 _STREAM_LIMIT = 1024 * 1024
 
 _STREAMS = {Kind.STDOUT: "stdout", Kind.STDERR: "stderr", Kind.DATA: "data"}
@@ -37,8 +37,9 @@ _STREAMS = {Kind.STDOUT: "stdout", Kind.STDERR: "stderr", Kind.DATA: "data"}
 class Worker:
     """One connection of a worker; it asks one thing after another."""
 
-    def __init__(self, registry: Registry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, registry: Registry, tenure: Tenure, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._registry = registry
+        self._tenure = tenure
         self._reader = reader
         self._writer = writer
         self._unsent: list[bytes] = []
@@ -191,6 +192,10 @@ class Worker:
         await self._registry.node(header["node"]).reset()
         await self._send({"event": "done"})
 
+    async def _adopt(self, header: requests.Header, _body: bytes) -> None:
+        self._tenure.adopt(header["controller"])
+        await self._send({"event": "done"})
+
     async def _figures(self, _header: requests.Header, _body: bytes) -> None:
         await self._send({"event": "done", "figures": self._registry.figures()})
 
@@ -202,34 +207,8 @@ _OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[
     "check_connected": Worker._check_connected,
     "reset": Worker._reset,
     "figures": Worker._figures,
+    "adopt": Worker._adopt,
 }
-
-
-async def controller_gone(pid: int) -> None:
-    """Wait until a process that is not our child has ended."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    except (AttributeError, OSError):
-        await _look_for_end(pid)
-        return
-    gone = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.add_reader(descriptor, gone.set)
-    try:
-        await gone.wait()
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
-
-
-async def _look_for_end(pid: int) -> None:
-    """Do the same where there is no pidfd (macOS, old kernels)."""
-    with contextlib.suppress(ProcessLookupError):
-        while True:
-            os.kill(pid, 0)
-            await asyncio.sleep(_LOOK_SECONDS)
 
 
 class _WorkerProtocol(asyncio.StreamReaderProtocol):
@@ -243,14 +222,20 @@ class _WorkerProtocol(asyncio.StreamReaderProtocol):
         return bool(super().eof_received())
 
 
-async def serve(listening: socket.socket, controller: int) -> None:
-    """Serve workers until the controller ends or someone asks us to (SIGTERM)."""
+async def serve(listening: socket.socket, path: pathlib.Path, controller: int, identity: str) -> None:
+    """Serve workers until nobody needs the broker any more or someone asks us to leave (SIGTERM)."""
     registry = Registry()
     workers: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
 
+    def drop_workers() -> None:
+        for task in workers:
+            task.cancel()
+
+    tenure = Tenure(path, controller, identity, registry, drop_workers)
+
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = loop.create_task(Worker(registry, reader, writer).serve())
+        task = loop.create_task(Worker(registry, tenure, reader, writer).serve())
         t.cast(_WorkerProtocol, writer.transport.get_protocol()).serving = task
         workers.add(task)
         task.add_done_callback(workers.discard)
@@ -259,32 +244,29 @@ async def serve(listening: socket.socket, controller: int) -> None:
         return _WorkerProtocol(asyncio.StreamReader(_STREAM_LIMIT), accept)
 
     server = await loop.create_unix_server(protocol, sock=listening)
-    ended = asyncio.ensure_future(controller_gone(controller))
+    ended = asyncio.ensure_future(tenure.over())
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, ended.cancel)
-    await asyncio.gather(ended, return_exceptions=True)
-    server.close()
-    for task in workers:
-        task.cancel()
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(registry.close(), _FAREWELL_SECONDS + _FAREWELL_SECONDS_PER_NODE * registry.size)
+    try:
+        await asyncio.gather(ended, return_exceptions=True)
+        server.close()
+        drop_workers()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(registry.close(), _FAREWELL_SECONDS + _FAREWELL_SECONDS_PER_NODE * registry.size)
+    finally:
+        tenure.clean_up()
 
 
-def main(name: str, controller: str, descriptor: str) -> None:
+def main(name: str, controller: str, descriptor: str, identity: str) -> None:
     """Run the broker.
 
     :param name: path of its socket.
     :param controller: process id of ansible-playbook.
     :param descriptor: of the socket, which listens already.
+    :param identity: what the controller has in common with those that may have the broker after it.
     """
-    path = pathlib.Path(name)
-    listening = socket.socket(fileno=int(descriptor))
     try:
-        asyncio.run(serve(listening, int(controller)))
+        asyncio.run(serve(socket.socket(fileno=int(descriptor)), pathlib.Path(name), int(controller), identity))
     finally:
-        for leftover in (path, path.with_suffix(".lock"), path.with_suffix(".log")):
-            leftover.unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            path.parent.rmdir()
         # A thread may still wait for AWS; nobody waits for it.
         os._exit(0)

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the broker of a controller run, and have it started when there is none.
+"""Find the broker of a controller run, and have one found or started when it has none yet.
 
 Blocking, as Ansible's workers are.
 """
@@ -70,9 +70,9 @@ class BrokerPlace:
             fcntl.flock(lock, fcntl.LOCK_EX)
             connection = self.connect_existing()
             if connection is None:
-                from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_start import start_broker
+                from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_start import find_broker
 
-                start_broker(path, self._controller)
+                find_broker(path, self._controller)
                 connection = self.connect_existing()
         if connection is None:
             raise BrokerBroken(f"the broker could not be started.{self.last_words()}")

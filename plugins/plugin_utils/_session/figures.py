@@ -62,6 +62,10 @@ class Figures:
         """Return the sum."""
         return Figures(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
 
+    def __sub__(self, other: Figures) -> Figures:
+        """Return what came since."""
+        return Figures(*map(operator.sub, dataclasses.astuple(self), dataclasses.astuple(other)))
+
 
 class TaskTimes:
     """How long a node's tasks took, as far as the slowest is asked for; tasks go by Ansible's ids of them."""

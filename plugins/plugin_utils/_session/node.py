@@ -63,6 +63,18 @@ class ManagedNode:
         """Return what went on in the sessions so far."""
         return self._past if self._session is None else self._past + self._session.figures()
 
+    def begin_run(self) -> None:
+        """Begin to count anew, for a controller that finds the session open; it is told of that session too."""
+        self.times = TaskTimes()
+        self._past = self._past - self._before
+        if self._session is not None:
+            self._session.tell_again()
+
+    @property
+    def has_session(self) -> bool:
+        """Whether there is a session to end."""
+        return self._session is not None and self._session.usable
+
     def news(self) -> dict[str, t.Any] | None:
         """Tell once of each session that has begun."""
         return self._session.news() if self._session is not None else None

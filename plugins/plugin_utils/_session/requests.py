@@ -33,6 +33,7 @@ MEMBERS: dict[str, dict[str, type]] = {
     "check_connected": {"node": dict, "seconds": float},
     "reset": {"node": dict},
     "figures": {},
+    "adopt": {"controller": int},
 }
 """What the header of a request has, by operation."""
 

@@ -10,9 +10,7 @@ input arrives at once.
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
-import struct
 import traceback
 import typing as t
 
@@ -43,23 +41,23 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import
     SessionFailure,
 )
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, RoundTrips, Throttling
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.greeting import Greeting
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.messages import PayloadType
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.openings import SESSION_TYPES
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pieces import PieceLedger
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.posix_conversation import Conversation
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.program_input import ProgramInput
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.program_output import MALFORMED, Found, ProgramOutput
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_peer import SessionPeer
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import SessionService
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.starting import Starting
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame, Remark
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import Remark
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.windows_conversation import WindowsConversation
 
 _CHANNEL_AHEAD = 2 * 1024 * 1024
 """Bytes given to the channel before the node has acknowledged them."""
-
-_MALFORMED = (DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 
 
 class _DeafAgent(Exception):
@@ -67,32 +65,25 @@ class _DeafAgent(Exception):
 
 
 class Session:
-    """One session, from StartSession to its end.
-
-    ``greeted_at`` is when the program greeted, by the event loop's clock; None when it has not yet.
-    """
+    """One session, from StartSession to its end."""
 
     def __init__(self, service: SessionService, settings: NodeSettings, allowance: Allowance) -> None:
         self._service = service
         self._settings = settings
-        self._decoder: frames.Decoder | posix_lines.Decoder = frames.Decoder()
         self._input = ProgramInput()
         self._posix: Conversation | None = None
         self._windows = WindowsConversation() if settings.windows else None
+        self._output = ProgramOutput(self._on_found, self._windows)
         self._ledger = PieceLedger()
         self._exchanges: dict[int, Exchange] = {}
         self._requests = 0
-        self._greeting: dict[str, t.Any] | None = None
-        self.greeted_at: float | None = None
+        self._greeting = Greeting(settings.connection_timeout, self._on_overdue)
         self._throttling = Throttling()
         self._starting = Starting(service, settings, self._throttling)
         self._downloads = Downloads(service, settings, allowance, self._throttling, self._take_download, self._tell_of_download)
         self._round_trips = RoundTrips()
-        self._greeting_due: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._told = False
-        self._begun = asyncio.get_running_loop().time()
-        self._seconds: dict[str, float] = {}
         self._peer: SessionPeer | None = None
         self._channel: Channel | None = None
         self._key = ""
@@ -110,6 +101,11 @@ class Session:
     def lacks_python(self) -> bool:
         """Whether the node has been found to have no Python; it is looked for again before each request."""
         return self._posix is not None
+
+    @property
+    def greeted_at(self) -> float | None:
+        """When the program greeted, by the event loop's clock; None when it has not yet."""
+        return self._greeting.at
 
     def exchange(self) -> Exchange:
         """Begin a request."""
@@ -144,7 +140,8 @@ class Session:
 
     def news(self) -> dict[str, t.Any] | None:
         """Tell once what a session that has begun is: its id, document, region and access key, node user, and how long it took."""
-        if self._told or self._greeting is None:
+        greeting = self._greeting
+        if self._told or greeting.facts is None:
             return None
         self._told = True
         return {
@@ -152,14 +149,18 @@ class Session:
             "document": self._starting.document,
             "region": self._service.region,
             "access_key": self._service.access_key,
-            "user": str(self._greeting.get("user")),
-            "python": str(self._greeting.get("python")),
-            "seconds": dict(self._seconds),
+            "user": str(greeting.facts.get("user")),
+            "python": str(greeting.facts.get("python")),
+            "seconds": dict(greeting.seconds),
         }
+
+    def tell_again(self) -> None:
+        """Have news for another controller."""
+        self._told = False
 
     async def greeted(self) -> None:
         """Wait until the program has greeted; raise what the session fails of before."""
-        while self._greeting is None and self._failure is None:
+        while self._greeting.facts is None and self._failure is None:
             self._changed.clear()
             await self._changed.wait()
         if self._failure is not None:
@@ -181,15 +182,15 @@ class Session:
     async def _run(self) -> None:
         try:
             await self._starting.start()
-            self._expect_greeting()
+            self._greeting.expect()
             try:
                 await self._serve()
             except _DeafAgent:
                 await self._start_again()
                 await self._serve()
             finally:
-                self._expect_greeting(over=True)
-            self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._noise()}"))
+                self._greeting.give_up()
+            self._fail(NodeUnreachable(f"the session to {self._settings.target} ended{self._output.noise()}"))
         except SessionFailure as failure:
             self._fail(failure)
         except Exception as error:
@@ -217,7 +218,7 @@ class Session:
 
     def _open_channel(self) -> Channel:
         started = self._starting.started
-        self._note("StartSession")
+        self._greeting.note("StartSession")
         if self._settings.logging_warning:
             self._service.look_for_logging(self._starting.document)
         self._abandoned += self._opened_figures()
@@ -236,15 +237,11 @@ class Session:
             self._input.begin(channel, command if self._starting.typed else b"")
         return channel
 
-    def _note(self, phase: str) -> None:
-        """Note when a phase of the session's beginning was over, in seconds since its first."""
-        self._seconds.setdefault(phase, round(asyncio.get_running_loop().time() - self._begun, 3))
-
     def _go_on_without_python(self) -> None:
         """Have the shell read the program that needs none, and give it what was sent to the other one."""
-        self._note("first word")
+        self._greeting.note("first word")
         mark = secrets.token_hex(16).encode()
-        self._read_by(posix_lines.Decoder())
+        self._output.read_by(posix_lines.Decoder())
         self._posix = Conversation(self._input.say, self._on_frame, mark, self._settings.python_advice)
         for line in bootstrap.posix_program(self._settings.pythons, mark, self._input.next_parcel):
             self._input.say(line)
@@ -253,9 +250,9 @@ class Session:
 
     def _go_on_with_python(self, posix: Conversation) -> None:
         """Send the program to the Python that the node has by now, with the requests that the shell has not begun."""
-        self._read_by(frames.Decoder())
-        self._posix = self._greeting = None
-        self._expect_greeting()
+        self._output.read_by(frames.Decoder())
+        self._posix = None
+        self._greeting.expect()
         self._input.begin_again()
         # The pieces it is to remember are those that are sent from now on.
         self._ledger.forget()
@@ -273,32 +270,13 @@ class Session:
             self._encrypting.cancel()
         await self._downloads.close()
 
-    def _read_by(self, decoder: frames.Decoder | posix_lines.Decoder) -> None:
-        decoder.take_over(self._decoder)
-        self._decoder = decoder
-
-    def _expect_greeting(self, *, over: bool = False) -> None:
-        """Give the program time to greet."""
-        if self._greeting_due is not None:
-            self._greeting_due.cancel()
-        if not over:
-            loop = asyncio.get_running_loop()
-            self._greeting_due = loop.call_later(self._settings.connection_timeout, self._check_greeting)
-
-    def _check_greeting(self) -> None:
-        if self._greeting is None:
-            self._fail(
-                NodeUnreachable(
-                    f"the program sent to {self._settings.target} did not answer within {self._settings.connection_timeout:g} s"
-                    f" (connection_timeout){self._noise()}"
-                )
+    def _on_overdue(self) -> None:
+        self._fail(
+            NodeUnreachable(
+                f"the program sent to {self._settings.target} did not answer within {self._settings.connection_timeout:g} s"
+                f" (connection_timeout){self._output.noise()}"
             )
-
-    def _noise(self) -> str:
-        """Return what the session printed instead of frames."""
-        noise = self._decoder.noise + (b"" if self._windows is None else self._windows.noise)
-        text = noise.decode(errors="replace").strip()
-        return f". The session printed: {text[-500:]}" if text else ""
+        )
 
     def _fail(self, failure: SessionFailure) -> None:
         """Give up the session; every request under way fails for that reason."""
@@ -341,7 +319,7 @@ class Session:
         await windows.run(channel)
         self._fail(
             NodeUnreachable(
-                f"the program on {self._settings.target} does not listen any more, although its agent does{self._noise()}"
+                f"the program on {self._settings.target} does not listen any more, although its agent does{self._output.noise()}"
             )
         )
 
@@ -350,23 +328,16 @@ class Session:
 
     def _on_output(self, event: Output) -> None:
         if event.payload_type != PayloadType.OUTPUT:
-            # The agent tells what it could not do (start a shell, become the user) on another stream.
-            self._decoder.remember(event.data)
+            self._output.remember(event.data)
             return
         try:
-            decoder, data = None, event.data if self._windows is None else self._windows.feed(event.data)
-            while decoder is not self._decoder:
-                # What is found may change who reads on.
-                decoder = self._decoder
-                for found in decoder.feed(data):
-                    self._on_found(found)
-                data = b""
-        except _MALFORMED as error:
+            self._output.take(event.data)
+        except MALFORMED as error:
             self._fail(
                 NodeUnreachable(f"{self._settings.target} sent what its program never sends ({error}); the session was given up")
             )
 
-    def _on_found(self, found: frames.Frame | posix_lines.Line | Remark) -> None:
+    def _on_found(self, found: Found) -> None:
         if isinstance(found, Remark):
             self._on_remark(found)
         elif isinstance(found, frames.Frame):
@@ -375,19 +346,17 @@ class Session:
             self._posix.hear(found)
 
     def _on_remark(self, remark: Remark) -> None:
-        if remark.name == bootstrap.PYTHON_MISSING and self._greeting is None and self._posix is None:
+        if remark.name == bootstrap.PYTHON_MISSING and self._greeting.facts is None and self._posix is None:
             self._go_on_without_python()
         elif remark.name == bootstrap.READY and self._posix is not None:
             self._go_on_with_python(self._posix)
         elif remark.name == bootstrap.READY:
-            self._note("first word")
+            self._greeting.note("first word")
             self._input.is_read()
 
     def _on_frame(self, frame: frames.Frame) -> None:
         if frame.kind == frames.Kind.HELLO:
-            self._greeting = dict(json.loads(frame.body))
-            self.greeted_at = asyncio.get_running_loop().time()
-            self._note("greeting")
+            self._greeting.take(frame.body)
             self._changed.set()
             self._input.has_greeted()
         elif frame.kind == frames.Kind.DOWNLOAD:
@@ -401,7 +370,7 @@ class Session:
         """Take a frame that came by a download session."""
         try:
             self._on_frame(frame)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             self._fail(NodeUnreachable(f"{self._settings.target} sent what its program never sends ({error})"))
 
     def _tell_of_download(self, name: str, for_good: bool) -> None:
@@ -420,7 +389,7 @@ class Session:
             self._fail(NodeUnreachable(sentence))
             return
         reason = f": {reason}" if reason else ""
-        self._fail(NodeUnreachable(f"the session to {self._settings.target} was closed{reason}{self._noise()}"))
+        self._fail(NodeUnreachable(f"the session to {self._settings.target} was closed{reason}{self._output.noise()}"))
 
     def _on_failed(self, event: Failed) -> None:
         self._fail(NodeUnreachable(event.reason))

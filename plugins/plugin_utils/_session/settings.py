@@ -27,6 +27,7 @@ class NodeSettings:
     :param connection_timeout: seconds from the first request to the program's greeting.
     :param reconnect_timeout: seconds a cut may last.
     :param stall_timeout: seconds for which the node's agent may acknowledge nothing.
+    :param persist: seconds for which its session is kept when the controller run has ended.
     :param document_name: the user's own session document; empty for AWS's.
     :param document_parameters: what it is started with, as ``openings.py`` takes it.
     :param logging_warning: whether the user is to be told that sessions are logged.
@@ -41,6 +42,7 @@ class NodeSettings:
     connection_timeout: float = dataclasses.field(compare=False)
     reconnect_timeout: float = dataclasses.field(compare=False)
     stall_timeout: float = dataclasses.field(compare=False)
+    persist: float = dataclasses.field(default=0.0, compare=False, kw_only=True)
     document_name: str = ""
     document_parameters: DocumentParameters | None = None
     logging_warning: bool = dataclasses.field(default=False, compare=False)

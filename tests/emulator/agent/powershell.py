@@ -48,7 +48,7 @@ def _run_program(command: str) -> int:
     if packed is None or not command.endswith("exit [FleetSsm.Program]::Main()"):
         raise SystemExit("powershell: this is not the program")
     source = zlib.decompress(base64.b64decode(packed[1]), -zlib.MAX_WBITS)
-    compiled = pathlib.Path(tempfile.gettempdir(), f"fleet-ssm-{os.getuid()}-{hashlib.sha256(source).hexdigest()[:16]}.exe")
+    compiled = pathlib.Path.home() / f".program-{hashlib.sha256(source).hexdigest()[:16]}.exe"
     if not compiled.exists():
         with tempfile.TemporaryDirectory(dir=compiled.parent) as folder:
             text = pathlib.Path(folder, "program.cs")

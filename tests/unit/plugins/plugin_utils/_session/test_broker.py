@@ -31,7 +31,7 @@ async def _running(path: pathlib.Path) -> collections.abc.AsyncIterator[None]:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(path))
         listening.listen(100)
-        serving = asyncio.ensure_future(broker.serve(listening, os.getpid()))
+        serving = asyncio.ensure_future(broker.serve(listening, path, os.getpid(), "0"))
         yield
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
