@@ -14,6 +14,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import itertools
 import json
 import resource
 import signal
@@ -25,8 +26,10 @@ import typing as t
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program import program, request, wire
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.download import Download
 from ansible_collections.fleet.ssm.plugins.plugin_utils._node_program.outlet import Outlet
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import cutting, payloads, requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import KeyRequested
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import Allowance
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import SessionCipher
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.exchange import Exchange
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, SessionFailure
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
@@ -34,14 +37,22 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session import Session
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.session_service import Started
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.settings import NodeSettings
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.benchmark.malformed import Malformed
+from tests.emulator import wire as service_wire
 
 SLOWEST = 5.0
 """Seconds that one frame may take, on a machine that is busy with other things."""
 
 MOST_MEMORY = 250 * 1024 * 1024
 """Bytes that the process may grow by: what all layers may hold at once is about half of it."""
+
+_KEY = bytes(range(64))
+_KMS = {"KMSKeyId": "key", "Challenge": "c"}
+
+_REQUESTS = itertools.cycle(itertools.permutations((Kind.EXEC, Kind.GET, Kind.PUT)))
+_ORDER = b'{"path": "x", "size": 4}'
 
 _LIFE = 5000
 """Frames for one session, if it lives so long."""
@@ -75,19 +86,30 @@ class _Channel:
 class Controller:
     """Everything on the controller behind the websocket: protocol, frames, session, exchanges."""
 
+    windows = False
+
     def __init__(self) -> None:
-        settings = NodeSettings("i-0", "test", ("python3",), 60.0, 60.0, 120.0)
+        settings = NodeSettings("i-0", "test", ("python3",), 60.0, 60.0, 120.0, windows=self.windows)
         self.session = Session(t.cast("t.Any", _Service()), settings, Allowance())
         self.protocol = DataChannelProtocol(filler=b"\n")
         self.session._channel = t.cast("t.Any", _Channel(self.protocol))
         self.session._input.begin(self.session._channel, b"")
         self.protocol.socket_opened(0.0)
-        self._consumers: list[asyncio.Task[None]] = []
-        for kind in (Kind.EXEC, Kind.GET, Kind.PUT):
-            exchange = self.session.exchange()
-            exchange.open(kind, b"{}")
-            self._consumers.append(asyncio.ensure_future(_consume(exchange)))
         self._now = 0.0
+        self.begin()
+        self._consumers: list[asyncio.Task[None]] = []
+        # What runs one request after another gets stuck at the first; each is that now and then.
+        for kind in next(_REQUESTS):
+            exchange = self.session.exchange()
+            exchange.open(kind, _ORDER, cutting.cut(b"data") if kind is Kind.PUT else (), last=True)
+            self._consumers.append(asyncio.ensure_future(_consume(exchange)))
+
+    def begin(self) -> None:
+        """Bring the session to where the damage begins."""
+
+    def frame(self, malformed: Malformed) -> bytes:
+        """Return what the service sends next."""
+        return malformed.from_service(self.protocol._next_received)
 
     @property
     def over(self) -> bool:
@@ -97,12 +119,16 @@ class Controller:
     def feed(self, malformed: Malformed) -> None:
         """Take one frame."""
         self._now += 0.001
-        self.protocol.receive(malformed.from_service(self.protocol._next_received), self._now)
-        for event in self.protocol.events():
-            self.session._on_event(event)
+        self.receive(self.frame(malformed))
         self.protocol.wake(self._now)
         if malformed.random.random() < 0.1:
             self.protocol.take_outgoing()
+
+    def receive(self, frame: bytes) -> None:
+        """Take a websocket frame, and what it leads to."""
+        self.protocol.receive(frame, self._now)
+        for event in self.protocol.events():
+            self.session._on_event(event)
 
     async def close(self) -> None:
         """Let it end."""
@@ -112,6 +138,62 @@ class Controller:
         for result in await asyncio.gather(*self._consumers, return_exceptions=True):
             if isinstance(result, Exception):
                 raise result
+
+
+class WithoutPython(Controller):
+    """The same, when the node has no Python: lines of its shell in place of frames, and what is said with it."""
+
+    def begin(self) -> None:
+        """Have the shell greet."""
+        self.receive(_sent(0, b"@nopython\n>h 0 30 base64 sha256sum 1000 ssm-user\n"))
+
+    def frame(self, malformed: Malformed) -> bytes:
+        """Return a frame with what the shell prints."""
+        posix = self.session._posix
+        expected = posix._number if posix is not None else 0
+        return malformed.from_service(self.protocol._next_received, lambda: malformed.from_shell(expected))
+
+
+class OnWindows(Controller):
+    """The same for a Windows node: its console's lines around the frames."""
+
+    windows = True
+
+    def frame(self, malformed: Malformed) -> bytes:
+        """Return a frame with what the console shows."""
+        windows = self.session._windows
+        if windows is None:
+            raise AssertionError("a Windows node has a console")
+        link = windows._link
+        link.pump(self._now)
+        return malformed.from_service(self.protocol._next_received, lambda: malformed.from_console(link._expected))
+
+
+class Encrypted(Controller):
+    """The same in a session with a KMS key, challenged to prove it."""
+
+    def begin(self) -> None:
+        """Shake hands until the agent has its key."""
+        asked = {"AgentVersion": "3.3.0.0", "RequestedClientActions": [{"ActionType": "KMSEncryption", "ActionParameters": _KMS}]}
+        self.protocol.receive(_sent(0, json.dumps(asked).encode(), service_wire.HANDSHAKE_REQUEST), 0.0)
+        (*_before, event) = self.protocol.events()
+        if not isinstance(event, KeyRequested):
+            raise AssertionError(f"{event} in place of a request for a key")
+        self.protocol.encrypt(SessionCipher(_KEY), payloads.key_answer(b"blob", challenged=True), 0.0)
+        self._nonce = itertools.count()
+
+    def frame(self, malformed: Malformed) -> bytes:
+        """Return a frame whose payload was encrypted, mostly."""
+        return malformed.from_service(self.protocol._next_received, seal=self._seal)
+
+    def _seal(self, data: bytes) -> bytes:
+        nonce = next(self._nonce).to_bytes(12, "big")
+        return nonce + AESGCM(_KEY[:32]).encrypt(nonce, data, None)
+
+
+def _sent(number: int, payload: bytes, payload_type: int = service_wire.OUTPUT) -> bytes:
+    """Return a frame as it should be."""
+    return service_wire.pack(service_wire.Message("output_stream_data", payload, number, payload_type))
 
 
 async def _consume(exchange: Exchange) -> None:
@@ -185,8 +267,11 @@ class Target(t.Protocol):
 
 
 TARGETS: dict[str, tuple[t.Callable[[], Target], float]] = {
-    "controller": (Controller, 0.6),
-    "node": (Node, 0.3),
+    "controller": (Controller, 0.3),
+    "controller without Python": (WithoutPython, 0.15),
+    "controller of Windows": (OnWindows, 0.1),
+    "controller with a key": (Encrypted, 0.1),
+    "node": (Node, 0.25),
     "broker": (Broker, 0.1),
 }
 """And what part of all frames each gets."""
@@ -251,7 +336,7 @@ def main() -> int:
     began, before = time.monotonic(), memory()
     for name, figures in run(options.frames, seed).items():
         slowest = f"the slowest frame {figures.slowest * 1000:.0f} ms"
-        print(f"{name:12} {figures.frames:9} frames, {figures.ends:7} clean ends, {slowest}")
+        print(f"{name:25} {figures.frames:9} frames, {figures.ends:7} clean ends, {slowest}")
     grown = memory() - before
     print(f"{grown // 1024 // 1024} MB grown, {time.monotonic() - began:.0f} s")
     return 1 if grown > MOST_MEMORY else 0

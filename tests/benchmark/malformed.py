@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import base64
+import binascii
 import collections.abc
 import json
 import random
@@ -18,6 +19,26 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import pieces, 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Kind
 
 from tests.emulator import wire
+
+_Makes = collections.abc.Callable[[], bytes]
+
+#: What lines of the program for nodes without a Python say, by their names, when nothing is wrong with them.
+_SHELL_TEXTS = {
+    "h": ("base64 sha256sum 1000 ssm-user", "od cksum 0 root", "base64 - 0 root openssl|base64", "base64", "  x y"),
+    "r": ("",),
+    "c": ("", "4294967295 3", "0" * 64),
+    "d": ("", "4294967295 0", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  -"),
+    "n": ("0", "3", "1000000"),
+    "o": ("1 QUJD", "2 QUJD", "QUJD", "1 414243"),
+    "e": ("1 QUJD", "1 ====", "1"),
+    "b": ("1 QUJD", "1 QUI="),
+    "o.": ("0", "1", "2"),
+    "e.": ("0", "1"),
+    "b.": ("0", "1"),
+    "x": ("0", "255", "4294967296", "-1"),
+    "z": ("", "4294967295 0"),
+    "f": ("ENOENT bm8=", "ENOENT", "ENOENT %%%", ""),
+}
 
 _NUMBERS = (0, 1, 2, 3, 5, 127, 128, 255, 256, 1024, 65535, 2**31 - 1, 2**31, 2**32 - 1, 2**53, 2**62, 2**63 - 1)
 _LINES = (
@@ -91,8 +112,15 @@ class Malformed:
 
     # -- what the service sends ---------------------------------------------------------------------------------------
 
-    def from_service(self, expected: int) -> bytes:
-        """Return a websocket frame; ``expected`` is the number of the message that would be next."""
+    def from_service(
+        self, expected: int, printed: _Makes | None = None, seal: collections.abc.Callable[[bytes], bytes] | None = None
+    ) -> bytes:
+        """Return a websocket frame.
+
+        :param expected: the number of the message that would be next.
+        :param printed: makes what the session prints; if not given, that of a node with a Python.
+        :param seal: what the agent does to all that it encrypts.
+        """
         kind = self.random.choice(
             ("output_stream_data",) * 6
             + ("acknowledge",) * 3
@@ -108,14 +136,24 @@ class Malformed:
         elif kind == "channel_closed" and self.random.random() < 0.9:
             payload = b"{"
         else:
-            payload = self.from_node() if payload_type == wire.OUTPUT else self.content()
+            payload = (printed or self.from_node)() if payload_type == wire.OUTPUT else self.content()
         if self.random.random() < 0.1:
             payload = self.content()
+        if seal is not None and kind == "output_stream_data" and self.random.random() < 0.9:
+            payload = self._sealed(payload, payload_type, seal)
         number = max(-(2**63), min(number, 2**63 - 1))
         # The same frames each time that a seed is given, whatever the clock says.
         message_id, created = uuid.UUID(int=self.random.getrandbits(128)), self.random.randrange(1, 2**41)
         frame = wire.pack(wire.Message(kind, payload, number, payload_type, id=message_id, created=created))
         return self.damaged(frame) if self.random.random() < 0.4 else frame
+
+    def _sealed(self, payload: bytes, payload_type: int, seal: collections.abc.Callable[[bytes], bytes]) -> bytes:
+        """Return what an agent with a key makes of a payload; a challenge has its secret inside."""
+        if payload_type != wire.CHALLENGE_REQUEST:
+            return seal(payload)
+        secret = base64.b64encode(seal(payload)).decode()
+        challenge: t.Any = self.random.choice((secret, secret[:8], "x", 1, None, []))
+        return json.dumps({"Challenge": challenge}).encode()
 
     def from_node(self) -> bytes:
         """Return what a session prints: lines with frames, damaged inside or outside."""
@@ -146,6 +184,30 @@ class Malformed:
             Kind.HELLO: (b'{"python": "3.9.0"}', self.content()),
         }
         return self.random.choice(choices.get(kind, (self.content(),)))
+
+    def from_shell(self, expected: int) -> bytes:
+        """Return what the program for nodes without a Python prints; ``expected`` is the request it would speak of."""
+        lines = []
+        for _line in range(self.random.choice((1, 1, 1, 3))):
+            name = self.random.choice((*_SHELL_TEXTS, "q", "o.", "zz"))
+            text = self.random.choice((*_SHELL_TEXTS.get(name, ("",)), "", "x", "9" * 5000, "-1", "1 " + "QUJD" * 300))
+            number = self.random.choice((expected,) * 6 + (expected - 1, expected + 1, *_NUMBERS))
+            length = len(text) if self.random.random() < 0.95 else self.random.choice(_NUMBERS)
+            lines.append(f">{name} {number} {length} {text}\n".encode())
+        printed = b"".join(lines)
+        start = self.random.choice((b"", b"", b"$ ", b"@ready\n", b"@nopython\n", b"\n"))
+        return start + (self.damaged(printed) if self.random.random() < 0.2 else printed)
+
+    def from_console(self, expected: int) -> bytes:
+        """Return what a Windows console makes of the frames of its program; ``expected`` is the number of the next line."""
+        text = self.from_node().replace(b"<", b"-").replace(b"\n", b",").decode("ascii", errors="replace")
+        number = self.random.choice((expected,) * 6 + (expected + 1, expected - 1, *_NUMBERS))
+        content = f"{number}.{self.random.choice((0, 1, 2, *_NUMBERS))}.{text}"
+        line = f"<{content}.{binascii.crc32(content.encode()):08x}>".encode()
+        start = self.random.choice((b"", b"\x1b[2J\x1b[H", b"\x1b]0;title\x07", b"\r\n", b"\x1b[", b"<<", b">>"))
+        if self.random.random() < 0.3:
+            line = b"\r\n".join(line[at : at + 80] for at in range(0, len(line), 80))
+        return start + (self.damaged(line) if self.random.random() < 0.2 else line)
 
     # -- what a controller sends --------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ _ESCAPE = re.compile(
     r"|[ -/]*[0-Z\\^-~])"
 )
 _UNFINISHED_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]{0,256}\x1b?|[ -/]*)?\Z")
-_SEEN_AGAIN = re.compile(r"[^\n>]*\r(?=[^\r\n])")
+_AFTER_ROW = re.compile(r"(?<=[\n>])")
 _BETWEEN_ROWS = re.compile(r"[\x00-\x20]+")
 _LINE = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})\.([A-Za-z0-9+/=,-]*)\.([0-9a-f]{8})")
 _AS_FRAMES = bytes.maketrans(b"-,", b"<\n")
@@ -130,7 +130,7 @@ class ConsoleLink:
         end = text.rfind(">", 0, unfinished.start() if unfinished else len(text)) + 1
         self._unread = text[end:][-_LONGEST_LINE:]
         out: list[bytes] = []
-        for part in _SEEN_AGAIN.sub("", text[:end]).split(">")[:-1]:
+        for part in _overwritten(text[:end]).split(">")[:-1]:
             before, mark, row = part.rpartition("<")
             line = _LINE.fullmatch(_BETWEEN_ROWS.sub("", row)) if mark else None
             if line is not None and line[4] == _checksum(line[0].rpartition(".")[0]):
@@ -167,6 +167,18 @@ class ConsoleLink:
 
     def _hear(self, text: str) -> None:
         self._heard = (self._heard + text)[-_NOISE_KEPT:]
+
+
+def _overwritten(text: str) -> str:
+    """Return the text without what its rows showed before the cursor went back to their beginning to write something else."""
+    return "".join(row[_cursor(row) :] for row in _AFTER_ROW.split(text))
+
+
+def _cursor(row: str) -> int:
+    at = row.rfind("\r")
+    while at >= 0 and row[at + 1 : at + 2] in ("", "\r", "\n"):
+        at = row.rfind("\r", 0, at)
+    return at + 1
 
 
 def _checksum(text: str) -> str:

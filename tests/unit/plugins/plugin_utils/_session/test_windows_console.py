@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import random
 import re
+import time
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Decoder
@@ -180,3 +181,11 @@ def test_frames_come_out_as_their_decoder_wants_them() -> None:
     text = binascii.b2a_base64(content + binascii.crc32(content).to_bytes(4, "big"), newline=False).decode()
     (frame,) = Decoder().feed(ConsoleLink().feed(_down(0, 0, f"-{text},"), 0.0))
     assert (getattr(frame, "request", None), getattr(frame, "body", None)) == (7, b"out")
+
+
+@pytest.mark.parametrize("text", ["a", "\r", "a\r", "\x1b", "\x1b[", "\x1b]", "<", "<0.0.", "a\r>", "\r\n"])
+def test_a_flood_takes_no_long_time(text: str) -> None:
+    link = ConsoleLink()
+    began = time.process_time()
+    link.feed(f"{text * (200_000 // len(text))}>".encode(), 0.0)
+    assert time.process_time() - began < 2
