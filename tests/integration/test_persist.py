@@ -162,3 +162,6 @@ def test_the_place_of_a_kept_broker_that_was_killed_is_taken_by_a_new_one(ansibl
     _run(ansible, 0)
     assert ansible.emulator.calls("ssm:StartSession") == 2
     assert _becomes_true(lambda: not list(temporary.iterdir()))
+    # That of the broker which was killed ends by AWS's idle timeout, or so.
+    ansible.emulator.terminate_sessions()
+    assert _is_left_with(ansible, 0)
