@@ -121,9 +121,12 @@ def _run(transport: Transport, workload: Workload, folder: pathlib.Path) -> floa
     program, *arguments = workload.command
     with transport.one_run() as variables:
         _write_inventory(inventory, variables)
-        began = time.monotonic()
-        _succeed(ansible, (program, "-i", str(inventory), *arguments), {**transport.environment, "BENCHMARK_FILE": str(data)})
-        return time.monotonic() - began
+        seconds = 0.0
+        for _time in range(2 if workload.again else 1):
+            began = time.monotonic()
+            _succeed(ansible, (program, "-i", str(inventory), *arguments), {**transport.environment, "BENCHMARK_FILE": str(data)})
+            seconds = time.monotonic() - began
+        return seconds
 
 
 def _write_inventory(path: pathlib.Path, variables: dict[str, str]) -> None:

@@ -20,7 +20,8 @@ from tests.integration.running_emulator import RunningEmulator
 
 _BUCKET = "benchmark"
 
-OURS, COLD, SSH, MITOGEN, LOCAL, AWS_SSM = "fleet.ssm.session", "no warm modules", "ssh", "mitogen", "local", "amazon.aws.aws_ssm"
+OURS, COLD, KEPT = "fleet.ssm.session", "no warm modules", "session kept"
+SSH, MITOGEN, LOCAL, AWS_SSM = "ssh", "mitogen", "local", "amazon.aws.aws_ssm"
 
 
 class Transport(abc.ABC):
@@ -72,6 +73,14 @@ class OurSessionCold(OurSession):
     """The same with a fresh interpreter for each module."""
 
     variables: collections.abc.Mapping[str, str] = {"ansible_ssm_warm_modules": "never"}
+
+
+class OurSessionKept(OurSession):
+    """The same, going on with the session that the run before has kept."""
+
+    variables: collections.abc.Mapping[str, str] = {"ansible_ssm_persist": "20"}
+    # So that no run over another transport of ours finds it.
+    environment: collections.abc.Mapping[str, str] = {"AWS_ROLE_SESSION_NAME": "kept"}
 
 
 class Local(Transport):
@@ -179,6 +188,7 @@ class AwsSsm(Transport):
 TRANSPORTS: dict[str, type[Transport]] = {
     OURS: OurSession,
     COLD: OurSessionCold,
+    KEPT: OurSessionKept,
     SSH: Ssh,
     MITOGEN: Mitogen,
     LOCAL: Local,
