@@ -22,6 +22,9 @@ core ?= ansible-core
 venv ?= .venv
 bin := $(venv)/bin
 
+# Where it is set, each of the thousands of Pythons that the tests start would compile the collection anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 demo: $(venv)/demo
 	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python -m tests.demo
 
