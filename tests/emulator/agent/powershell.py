@@ -57,6 +57,8 @@ def _run_program(command: str) -> int:
             compiler = ["mcs", "-langversion:5", "-warnaserror", "-noconfig", "-r:System.dll", f"-out:{made}", str(text)]
             subprocess.run(compiler, check=True, stdin=subprocess.DEVNULL)
             made.replace(compiled)
+    # Without it, a Mono that is killed leaves a file in /dev/shm.
+    os.environ["MONO_DISABLE_SHARED_AREA"] = "1"
     os.execvp("mono", ["mono", str(compiled)])
 
 
