@@ -5,6 +5,7 @@
 #   make coverage  the same, with a table of the lines they run
 #   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
 #   make bench-scale  many simulated nodes: against local, the broker's memory and time, and throttling by AWS
+#   make stages    where each millisecond of a task goes
 #   make bench-large  a gigabyte each way, and whose memory that takes
 #   make chaos     1,000 tasks over bad lines, and something broken at each frame of a task
 #   make fuzz      a million malformed frames into everything that reads what others send
@@ -39,6 +40,9 @@ coverage: $(venv)/test
 bench:
 	$(MAKE) --no-print-directory venv=.venv-bench .venv-bench/bench
 	.venv-bench/bin/python -m tests.benchmark $(arguments)
+
+stages: $(venv)/test
+	$(bin)/python -m tests.benchmark.stages
 
 bench-scale: $(venv)/test
 	$(bin)/python -m tests.benchmark.scale $(arguments)
@@ -97,5 +101,5 @@ $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirem
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test coverage bench bench-scale bench-large bench-inventory chaos fuzz lint sanity docs build clean
+.PHONY: demo test coverage bench stages bench-scale bench-large bench-inventory chaos fuzz lint sanity docs build clean
 .PRECIOUS: $(venv)/%
