@@ -35,13 +35,18 @@ def identity() -> str:
         sys.executable,
         environment,
         [_state(pathlib.Path(name).expanduser()) for name in aws_files],
-        [_state(file) for folder in _CODE for file in sorted(pathlib.Path(_PLUGINS, folder).iterdir())],
+        [_state(file) for folder in _CODE for file in sorted(pathlib.Path(_PLUGINS, folder).rglob("*")) if _is_code(file)],
     )
     return hashlib.sha256(repr(known).encode()).hexdigest()[:16]
 
 
 def _matters(name: str) -> bool:
     return name in _NAMES or name.startswith(_PREFIXES) or name.endswith(_SUFFIXES)
+
+
+def _is_code(file: pathlib.Path) -> bool:
+    # Python adds what it has compiled while it runs.
+    return file.is_file() and file.suffix != ".pyc"
 
 
 def _state(file: pathlib.Path) -> tuple[t.Any, ...]:

@@ -63,12 +63,27 @@ def test_another_interpreter_makes_another_identity(monkeypatch: pytest.MonkeyPa
     assert surroundings.identity() != before
 
 
-def test_new_code_makes_another_identity(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+@pytest.fixture
+def code(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A folder of a collection with a file in it."""
     for folder in surroundings._CODE:
         (tmp_path / folder).mkdir(parents=True)
-    code = tmp_path / surroundings._CODE[0] / "session.py"
-    code.write_text("old", encoding="utf-8")
     monkeypatch.setattr(surroundings, "_PLUGINS", tmp_path)
+    folder = tmp_path / surroundings._CODE[0]
+    (folder / "session.py").write_text("old", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", ["session.py", "other.py", "windows/program.cs"])
+def test_new_code_makes_another_identity(code: pathlib.Path, name: str) -> None:
     before = surroundings.identity()
-    code.write_text("new code", encoding="utf-8")
+    (code / name).parent.mkdir(exist_ok=True)
+    (code / name).write_text("new code", encoding="utf-8")
     assert surroundings.identity() != before
+
+
+def test_what_python_has_compiled_meanwhile_makes_no_difference(code: pathlib.Path) -> None:
+    before = surroundings.identity()
+    (code / "__pycache__").mkdir()
+    (code / "__pycache__" / "session.cpython-311.pyc").write_text("compiled", encoding="utf-8")
+    assert surroundings.identity() == before
