@@ -66,8 +66,8 @@ def test_another_interpreter_makes_another_identity(monkeypatch: pytest.MonkeyPa
 @pytest.fixture
 def code(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Path:
     """A folder of a collection with a file in it."""
-    for folder in surroundings._CODE:
-        (tmp_path / folder).mkdir(parents=True)
+    for name in surroundings._CODE:
+        (tmp_path / name).mkdir(parents=True)
     monkeypatch.setattr(surroundings, "_PLUGINS", tmp_path)
     folder = tmp_path / surroundings._CODE[0]
     (folder / "session.py").write_text("old", encoding="utf-8")
