@@ -38,17 +38,29 @@ class _Bad(fuzz.Broker):
             raise IndexError("not clean")
 
 
-class _Slow(fuzz.Broker):
-    """One that gets stuck."""
+class _Waiting(fuzz.Broker):
+    """One that waits for what never comes."""
 
     def feed(self, malformed: Malformed) -> None:
         time.sleep(5)
 
 
-def test_an_error_that_is_not_clean_and_a_frame_that_takes_too_long_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+class _Busy(fuzz.Broker):
+    """One that goes round and round."""
+
+    def feed(self, malformed: Malformed) -> None:
+        while time.process_time() < 1e6:
+            pass
+
+
+def test_an_error_that_is_not_clean_is_noticed() -> None:
     with pytest.raises(IndexError, match="not clean"):
         asyncio.run(fuzz.feed(_Bad, 1000, seed=1))
+
+
+@pytest.mark.parametrize(("target", "name"), [(_Waiting, "SIGALRM"), (_Busy, "SIGPROF")])
+def test_a_frame_that_takes_too_long_is_noticed(monkeypatch: pytest.MonkeyPatch, target: type[fuzz.Broker], name: str) -> None:
     monkeypatch.setattr(fuzz, "SLOWEST", 0.05)
-    monkeypatch.setattr(fuzz, "TARGETS", {"slow": (_Slow, 1.0)})
-    with pytest.raises(fuzz.Hangs):
+    monkeypatch.setattr(fuzz, "TARGETS", {"slow": (target, 1.0)})
+    with pytest.raises(fuzz.Hangs, match=name):
         fuzz.run(1, seed=1)
