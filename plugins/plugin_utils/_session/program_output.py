@@ -15,7 +15,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames, 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.terminal_output import DamagedFrame, Remark
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.windows_conversation import WindowsConversation
 
-Found: t.TypeAlias = "frames.Frame | posix_lines.Line | Remark"
+Found: t.TypeAlias = frames.Frame | posix_lines.Line | Remark
 
 MALFORMED = (DamagedFrame, ValueError, KeyError, TypeError, RecursionError, struct.error)
 """What reading raises, and acting on what was read, when a node sends what its program never sends."""
