@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Name the doctor's checks, in the order of causes, with what each may be a consequence of. Data only; runs on nodes, with Python 3.6."""
+"""Name the doctor's checks in the order of causes, and what each may be a consequence of. Data; runs on nodes, with Python 3.6."""
 
 import typing as t
 
@@ -52,7 +52,7 @@ CHECKS = (
     Entry("C18", "machines with the same identity"),
     Entry("N9", "fingerprint of the machine", ("C18",)),
     Entry("N11", "errors of activations", ("C6", "C7", "N5", "N7", "N14")),
-    Entry("N10", "registration", ("C6", "N9", "N11")),
+    Entry("N10", "registration", ("N1", "N3", "N4", "N5", "N6", "N7", "N8", "C6", "N9", "N11")),
     Entry("N15", "hibernation", ("N10", "N12", "N13", "N7", "N5")),
     Entry("C2", "AWS knows the node", ("C1", "N1", "N2", "N10", "N11", "N12", "N13", "N15", "C11", "C9", "C14")),
     Entry("C3", "agent reports to AWS", ("C2", "N2", "N9", "N10", "N12", "N13", "N15", "N7", "C11", "C9", "C14")),

@@ -58,7 +58,10 @@ def denied(check_id: str, actions: "t.Sequence[str]", evidence: str = "") -> Che
     """Say that it could not be found out because our own identity lacks IAM actions."""
     names = ", ".join(actions)
     return unknown(
-        check_id, evidence or "AWS denied {}.".format(names), "This identity may not call {}.".format(names), "Allow {}.".format(names)
+        check_id,
+        evidence or "AWS denied {}.".format(names),
+        "This identity may not call {}.".format(names),
+        "Allow {}.".format(names),
     )
 
 
@@ -70,5 +73,7 @@ def from_result(result: "t.Any") -> Check:
     if not fields[0] or not all(isinstance(field, str) for field in fields):
         raise NotACheckError("a check has the texts {}, not {!r}".format(", ".join(Check._fields), result))
     if fields[1] not in STATUSES:
-        raise NotACheckError("the status of check {} is {!r}, which is none of {}".format(fields[0], fields[1], ", ".join(STATUSES)))
+        raise NotACheckError(
+            "the status of check {} is {!r}, which is none of {}".format(fields[0], fields[1], ", ".join(STATUSES))
+        )
     return Check(*fields)
