@@ -171,11 +171,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible.module_utils.common.parameters import env_fallback
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import open_session
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.asking import Account
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.examination import examine
+from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.examination import Findings, examine, without_aws
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.facts import Question
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import NotACheckError, from_result
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.verdict import verdict
@@ -195,7 +195,7 @@ def main() -> None:
         module.fail_json(msg=missing_required_lib("PyYAML"))
     try:
         on_node = [from_result(result) for result in module.params["found_on_node"]]
-        findings = examine(Account(open_session(AwsOptions.from_mapping(module.params))), _question(module.params))
+        findings = _findings(AwsOptions.from_mapping(module.params), _question(module.params))
         judged = verdict([*findings.checks, *on_node])
     except AwsFailure as failure:
         module.fail_json(msg=str(failure), error_code=failure.code)
@@ -204,6 +204,17 @@ def main() -> None:
     module.exit_json(
         changed=False, checks=judged.checks, cause=judged.cause, healthy=judged.healthy, instance_id=findings.instance_id
     )
+
+
+def _findings(options: AwsOptions, question: Question) -> Findings:
+    try:
+        session = open_session(options)
+    except AwsFailure as failure:
+        # A missing library or profile is the task's fault and not the node's.
+        if failure.kind is FailureKind.SETUP:
+            raise
+        return without_aws(question, str(failure))
+    return examine(Account(session), question)
 
 
 def _question(params: dict[str, t.Any]) -> Question:

@@ -25,13 +25,15 @@ try:
     import botocore.config
     import botocore.credentials
     import botocore.exceptions
+    import botocore.parsers
     import botocore.session
 except ImportError:
     IMPORT_ERROR: str | None = traceback.format_exc()
     AWS_ERRORS: tuple[type[Exception], ...] = ()
 else:
     IMPORT_ERROR = None
-    AWS_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError)
+    # The last is no relation of the others; a page of a proxy in place of XML raises it.
+    AWS_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, botocore.parsers.ResponseParserError)
 
 # The environment variables that botocore itself reads; the first it does not, although every other AWS SDK does.
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")

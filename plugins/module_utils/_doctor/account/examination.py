@@ -46,8 +46,7 @@ def examine(account: Account, question: Question) -> Findings:
     facts = Facts(account, question)
     identity = _identity(facts)
     if identity.status != "ok":
-        reason = "Our own identity, region or account is wrong, see C1."
-        return Findings([identity, *(skip(check_id, reason) for check_id in _REST)], question.instance_id)
+        return _only(identity, question)
     wrong = _OF_INSTANCES if facts.is_hybrid else _OF_HYBRID_NODES
     kind = "EC2 instances" if facts.is_hybrid else "hybrid nodes"
     checks = [
@@ -57,6 +56,20 @@ def examine(account: Account, question: Question) -> Findings:
     return Findings([identity, *checks], _instance_id(facts))
 
 
+def without_aws(question: Question, said: str) -> Findings:
+    """Give what is left to say where AWS cannot be asked at all."""
+    return _only(_refused(said), question)
+
+
+def _only(identity: Check, question: Question) -> Findings:
+    reason = "Our own identity, region or account is wrong, see C1."
+    return Findings([identity, *(skip(check_id, reason) for check_id in _REST)], question.instance_id)
+
+
+def _refused(said: str) -> Check:
+    return fail("C1", said, "AWS does not take our own credentials or region.", "Correct credentials, profile or region.")
+
+
 def _identity(facts: Facts) -> Check:
     """C1: we are who we should be."""
     try:
@@ -64,7 +77,7 @@ def _identity(facts: Facts) -> Check:
     except DeniedError as error:
         return denied("C1", [error.action], str(error))
     except NoAnswerError as error:
-        return fail("C1", str(error), "AWS does not take our own credentials or region.", "Correct credentials, profile or region.")
+        return _refused(str(error))
     account, asked = str(identity["Account"]), facts.question.account_id
     if asked and asked != account:
         cause = f"The credentials are for the account {account}, the node belongs to {asked}."

@@ -15,6 +15,8 @@ Row = dict[str, t.Any]
 
 HOST_MANAGEMENT = "/ssm/managed-instance/default-ec2-instance-management-role"
 OFF = ("", "$None")
+# IAM's unique ids of instance profiles begin so.
+_PROFILE_IDS = "AIPA"
 CORE_POLICY = "AmazonSSMManagedInstanceCore"
 
 # Of AmazonSSMManagedInstanceCore: without these there is no node and no session.
@@ -74,7 +76,7 @@ def instance_profile(attached: Row | None, profile: Row | None, host_management:
     again = "Associate the instance profile again (disassociate-iam-instance-profile, associate-iam-instance-profile)."
     if profile is None:
         return fail("C8", f"IAM knows no instance profile {name}.", "The instance profile was deleted.", again)
-    if profile.get("InstanceProfileId") and attached.get("Id") and profile["InstanceProfileId"] != attached["Id"]:
+    if str(attached.get("Id", "")).startswith(_PROFILE_IDS) and profile.get("InstanceProfileId") != attached["Id"]:
         seen = f"The instance has {attached['Id']}, IAM's {name} is {profile['InstanceProfileId']}."
         return fail("C8", seen, "The instance profile was deleted and made again; the instance still has the old one.", again)
     roles = profile.get("Roles", [])

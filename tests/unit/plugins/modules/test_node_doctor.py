@@ -77,5 +77,11 @@ def test_refuses_to_guess_the_node(run: t.Any, instance: Node) -> None:
 
 def test_tells_that_no_region_is_known(doctor: t.Any, no_aws_environment: pytest.MonkeyPatch) -> None:
     no_aws_environment.delenv("AWS_DEFAULT_REGION")
-    result = doctor()
-    assert (result["failed"], result["error_code"]) == (True, "NoRegionError")
+    cause = doctor(found_on_node=[NO_CONNECTION])["cause"]
+    assert (cause["id"], "Set the option region" in cause["evidence"]) == ("C1", True)
+
+
+def test_fails_for_a_profile_that_does_not_exist(doctor: t.Any, no_aws_environment: pytest.MonkeyPatch) -> None:
+    no_aws_environment.delenv("AWS_DEFAULT_REGION")
+    result = doctor(profile="none-such")
+    assert (result["failed"], "none-such" in result["msg"]) == (True, True)

@@ -10,6 +10,7 @@ import datetime
 import json
 import typing as t
 
+import botocore.parsers
 import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.node_checks import ACTIVATION_TIER
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.right_checks import HOST_MANAGEMENT
@@ -565,3 +566,12 @@ def test_what_aws_does_not_answer_is_unknown(hybrid: Node) -> None:
     hybrid.aws.deny("GetRole", "ServiceFailure", "Something broke")
     check = hybrid.check("C7")
     assert (check["status"], "Something broke" in check["evidence"]) == ("unknown", True)
+
+
+def test_a_page_of_a_proxy_in_place_of_an_answer_is_unknown(hybrid: Node) -> None:
+    def answer(_params: Row) -> t.NoReturn:
+        raise botocore.parsers.ResponseParserError("invalid XML received:\n<html>")
+
+    hybrid.aws.answers["GetRole"] = answer
+    check = hybrid.check("C7")
+    assert (check["status"], "invalid XML received: <html>" in check["evidence"]) == ("unknown", True)
