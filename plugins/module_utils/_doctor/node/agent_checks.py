@@ -97,7 +97,7 @@ def hibernating(facts: AgentFacts) -> Check:
         return unknown("N15", "{} cannot be read.".format(facts.log_unreadable), "The agent's log is root's.", AS_ROOT)
     if not facts.log:
         return skip("N15", "There is no log of an agent.")
-    reason = symptoms.hibernation(facts.log)
+    reason = symptoms.hibernation(facts.log, facts.hibernate_log)
     if reason is None:
         return ok("N15", "The agent is awake.")
     return fail(

@@ -46,6 +46,7 @@ class AgentFacts(t.NamedTuple):
     log: "t.List[agent_log.Line]"
     """Since the last start."""
     earlier_log: "t.List[agent_log.Line]"
+    hibernate_log: "t.List[agent_log.Line]"
     log_unreadable: str
     environment: "t.Optional[t.Dict[str, str]]"
     """Of the running agent; None: it does not run, or is another user's."""
@@ -87,6 +88,7 @@ def gather(machine: Machine) -> AgentFacts:
         uptime=_uptime(machine),
         log=log,
         earlier_log=everything[: len(everything) - len(log)],
+        hibernate_log=agent_log.lines(_text(machine, LOG_FOLDER + "/hibernate.log")),
         log_unreadable=unreadable,
         environment=_environment(machine, pids),
         unit_variables=_unit_variables(machine, UNITS[kind]),

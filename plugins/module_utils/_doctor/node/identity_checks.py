@@ -128,6 +128,8 @@ def metadata_service(who: IdentityFacts, told: Symptoms) -> Check:
             if who.metadata.error
             else ok("N14", "It is of no importance.")
         )
+    if who.metadata.error and who.is_hybrid:
+        return ok("N14", "It does not answer, which a hybrid node does not need.")
     if who.metadata.error:
         return fail(
             "N14",

@@ -98,11 +98,19 @@ class Machine:
         # The agent is root: what is reserved for root is there for it.
         return Space(found.f_bfree * found.f_frsize, found.f_blocks * found.f_frsize, found.f_ffree, found.f_files)
 
+    def link(self, name: str) -> str:
+        """Say where a symbolic link leads; empty where there is none, or this user may not know."""
+        try:
+            return os.readlink(self.path(name))
+        except OSError:
+            return ""
+
     def processes(self) -> "t.List[Process]":
-        """List the running programs."""
+        """List the running programs, but not those in containers."""
         found = []
+        own = self.link("proc/self/ns/pid")
         for pid in self.names("proc"):
-            if pid.isdigit():
+            if pid.isdigit() and self.link("proc/{}/ns/pid".format(pid)) in ("", own):
                 try:
                     name = self.text("proc/{}/comm".format(pid))
                 except UnreadableError:

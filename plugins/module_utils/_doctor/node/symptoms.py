@@ -41,6 +41,8 @@ class _Entry(t.NamedTuple):
     cause: str
     remedy: str
     minutes: int = 0
+    names_host: bool = False
+    """Whether the line must name a host of the agent's; sessions that forward ports meet with the same errors elsewhere."""
 
 
 # The first that matches counts. Sources of the words: the agent's sources, and the issues named in the collection's documentation.
@@ -96,6 +98,7 @@ _TABLE = (
         _ANY,
         "The agent does not trust the certificate that it is shown: {what}.",
         "Exempt AWS's hosts from TLS inspection, or add the inspecting authority to the system's bundle. " + RESTART,
+        names_host=True,
     ),
     _Entry(
         "N3",
@@ -103,6 +106,7 @@ _TABLE = (
         _ANY,
         "The agent could not resolve the names of AWS's endpoints.",
         "Check the resolver of the machine. " + RESTART,
+        names_host=True,
     ),
     _Entry(
         "N4",
@@ -110,6 +114,7 @@ _TABLE = (
         _ANY,
         "The agent could not connect to AWS's endpoints.",
         "Check firewall, routes and proxy. " + RESTART,
+        names_host=True,
     ),
     _Entry(
         "N7",
@@ -163,7 +168,9 @@ _TABLE = (
     ),
     _Entry(
         "N13",
-        r"not authorized to perform: (?P<action>[\w-]+:\w+)",
+        # What else is denied, to S3 or logs for instance, keeps no node from being managed; see C9 and C19.
+        r"not authorized to perform: (?P<action>ssm:(?:UpdateInstanceInformation|RegisterManagedInstance|"
+        r"RequestManagedInstanceRoleToken)|ssmmessages:\w+)",
         _NEVER,
         "AWS denied the agent {action}.",
         "Allow the node's role {action}, as AmazonSSMManagedInstanceCore does; look at policies of VPC endpoints and service"
@@ -172,7 +179,7 @@ _TABLE = (
     ),
     _Entry(
         "N13",
-        r"AccessDenied(?:Exception)?\b",
+        r"(?:[Cc]redential|RoleProvider|HealthCheck|Health ping|hibernate|ControlChannel|control channel).*AccessDenied",
         _CREDENTIALS,
         "AWS denied the agent what it asked for.",
         "Give the node's role AmazonSSMManagedInstanceCore. " + RESTART,
@@ -210,8 +217,9 @@ _TABLE = (
 )
 
 _HIBERNATION = re.compile(r"Entering SSM Agent hibernate - ?(.*)", re.DOTALL)
-_AWS_HOST = re.compile(r"\b([\w-]+)(?:\.[\w-]+)*\.(?:amazonaws\.com|api\.aws)")
-_AGENT_SERVICES = ("ssm", "ssmmessages", "ec2messages")
+_AWS_HOST = re.compile(r"\b[\w-]+(?:\.[\w-]+)*\.(?:amazonaws\.com|api\.aws)")
+# vpce-0123.ssm.eu-west-1.vpce.amazonaws.com too
+_AGENT_HOST = re.compile(r"\b(?:ssm|ssmmessages|ec2messages)\.[\w.-]+")
 
 
 def recognise(log: "t.Sequence[Line]", now: float) -> "t.Dict[str, Symptom]":
@@ -229,15 +237,20 @@ def recognise(log: "t.Sequence[Line]", now: float) -> "t.Dict[str, Symptom]":
     return found
 
 
-def hibernation(log: "t.Sequence[Line]") -> "t.Optional[str]":
-    """Give the reason of a hibernation that has not ended; None when the agent is awake."""
-    reason = None
+def hibernation(log: "t.Sequence[Line]", hibernate_log: "t.Sequence[Line]") -> "t.Optional[str]":
+    """Give the reason of a hibernation that has not ended; None when the agent is awake.
+
+    Where the log has been rotated away, hibernate.log still tells of it, without the reason.
+    """
+    reason, awake_at = None, log[0].when if log else 0.0
     for line in log:
         match = _HIBERNATION.search(line.message)
         if match:
             reason = redact(match.group(1).strip()) or "no reason given"
         elif re.search(_CHANNEL, line.message):
-            reason = None
+            reason, awake_at = None, line.when
+    if reason is None and any(awake_at and line.when > awake_at for line in hibernate_log):
+        return "hibernate.log says so, without the reason"
     return reason
 
 
@@ -256,15 +269,14 @@ def _entry(message: str) -> "t.Tuple[t.Optional[_Entry], t.Optional[t.Match[str]
         return None, None
     for entry in _TABLE:
         match = re.search(entry.words, message)
-        if match:
+        if match and (not entry.names_host or _AGENT_HOST.search(message)):
             return entry, match
     return None, None
 
 
 def _is_about_agent(message: str) -> bool:
     """Leave out what happens to other services: logs, metrics and the commands that a user had run."""
-    services = _AWS_HOST.findall(message)
-    return not services or any(service in _AGENT_SERVICES for service in services)
+    return not _AWS_HOST.search(message) or bool(_AGENT_HOST.search(message))
 
 
 def _has_healed(entry: _Entry, line: Line, later: "t.Sequence[Line]", now: float) -> bool:

@@ -91,6 +91,11 @@ class Node:
         """Write a log of an agent that started and then met with this."""
         self.log(*HEALTHY_LOG[:7], *messages, ago=ago)
 
+    def hibernate_log(self, ago: float) -> None:
+        """Write the log that the agent has for the time of its hibernation."""
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago))
+        self.write("/var/log/amazon/ssm/hibernate.log", f"{when} INFO Agent is in hibernate mode. Reducing logging.\n")
+
     def unit(self, **state: str) -> None:
         """Have systemctl say this of the agent's unit, and nothing of others."""
         said = "".join(f"{name}={value}\n" for name, value in {**STATE, **state}.items())

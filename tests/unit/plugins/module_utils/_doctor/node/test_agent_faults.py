@@ -99,6 +99,25 @@ def test_hibernation_that_has_ended_is_not_mentioned(node: Node) -> None:
     assert node.check("N15")["status"] == "ok"
 
 
+def test_hibernation_is_told_by_its_own_log_too(node: Node) -> None:
+    node.log_after_start()
+    node.hibernate_log(ago=60)
+    assert "hibernate.log says so" in assert_cause(node, "N15", "sleeps")["evidence"]
+
+
+def test_an_old_hibernation_in_its_own_log_is_not_mentioned(node: Node) -> None:
+    node.hibernate_log(ago=7200)
+    assert node.verdict().healthy
+
+
+def test_an_agent_in_a_container_is_not_the_machines(node: Node) -> None:
+    node.process(200, "amazon-ssm-agen")
+    for pid, namespace in (("self", "1"), ("100", "1"), ("200", "2")):
+        (node.root / "proc" / pid / "ns").mkdir(parents=True)
+        (node.root / "proc" / pid / "ns/pid").symlink_to(f"pid:[{namespace}]")
+    assert node.verdict().healthy
+
+
 def test_hibernation_before_the_last_start_is_not_mentioned(node: Node) -> None:
     node.log("INFO Entering SSM Agent hibernate - Something", *HEALTHY_LOG)
     assert node.verdict().healthy

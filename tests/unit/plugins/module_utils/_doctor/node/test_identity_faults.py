@@ -62,7 +62,7 @@ def test_an_instance_has_no_fingerprint(node: Node) -> None:
             "N13",
             "default host management is off",
         ),
-        ("AccessDeniedException: status code 400", "N13", "denied the agent what it asked for"),
+        ("Retrieve credentials produced error: AccessDeniedException: status 400", "N13", "denied the agent what it asked for"),
     ],
 )
 def test_what_the_log_tells_is_the_cause(node: Node, line: str, check_id: str, words: str) -> None:
@@ -141,6 +141,11 @@ def test_a_silent_metadata_service_of_an_instance_is_the_cause(node: Node) -> No
     node.be_instance()
     node.metadata_address = "127.0.0.1:1"
     assert_cause(node, "N14", "does not answer")
+
+
+def test_a_hybrid_node_on_ec2_needs_no_metadata_service(node: Node) -> None:
+    node.write("/sys/class/dmi/id/sys_vendor", "Amazon EC2\n")
+    assert node.verdict().healthy
 
 
 def test_a_metadata_service_that_refuses_is_the_cause(node: Node) -> None:
