@@ -10,6 +10,7 @@ import collections.abc
 import contextlib
 import html.parser
 import json
+import os
 import pathlib
 import typing as t
 
@@ -137,8 +138,41 @@ def test_what_is_wrong_is_told_by_host(doctor: Doctor, emulator: RunningEmulator
     assert "<new>.example" in page.text
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="only nodes with a root folder of their own have logs of their own, and that takes root"
+)
+def test_what_a_node_logs_is_no_template(doctor: Doctor, emulator: RunningEmulator) -> None:
+    log, line = "/var/log/amazon/ssm/amazon-ssm-agent.log", "x509: {{ 6 * 7 }} <b>bold</b> at ssm.us-east-1.amazonaws.com"
+    emulator.run_command("web-1", f"mkdir -p $(dirname {log})", f"echo '2026-01-02 03:04:05.0000 ERROR {line}' > {log}")
+    try:
+        run = doctor.run(
+            f"{emulator.nodes()['web-1']} ansible_connection=fleet.ssm.session ansible_python_interpreter=/usr/bin/python3\n",
+            doctor_report=str(doctor.report),
+        )
+    finally:
+        emulator.run_command("web-1", f"rm {log}")
+    assert run.code == 0, str(run)
+    (check,) = [check for check in doctor.result(emulator.nodes()["web-1"])["checks"] if check["id"] == "N6"]
+    assert (check["status"], line in check["evidence"]) == ("warn", True)
+    assert run.says("{{ 6 * 7 }} <b>bold</b>")
+    page = Page(doctor.report.read_text(encoding="utf-8"))
+    assert line in page.text
+
+
 def test_a_node_that_is_not_healthy_fails_the_play_where_that_is_wanted(doctor: Doctor) -> None:
     run = doctor.run("bare\n", doctor_on_node=False, doctor_fail=True, doctor_show="nothing")
     assert run.code == 2, str(run)
     assert run.says("The node is not registered in us-east-1")
     assert not run.says("first cause")
+
+
+def test_a_node_with_a_real_agent_has_no_alarm(ansible_on_real_agents: Ansible) -> None:
+    doctor = Doctor(ansible_on_real_agents)
+    node = next(iter(ansible_on_real_agents.emulator.nodes().values()))
+    run = doctor.run(f"{node} ansible_connection=fleet.ssm.session ansible_python_interpreter=/usr/bin/python3\n")
+    assert run.code == 0, str(run)
+    found = {check["id"]: check for check in doctor.result(node)["checks"] if check["id"].startswith("N")}
+    assert {name: check for name, check in found.items() if check["status"] not in ("ok", "skip")} == {}
+    # It went where the agent goes, and read what the agent wrote.
+    assert [found[f"N{number}"]["status"] for number in (1, 2, 3, 4, 5, 6, 7, 9, 10, 15)] == ["ok"] * 10
+    assert node in found["N10"]["evidence"]

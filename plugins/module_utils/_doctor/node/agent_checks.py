@@ -8,14 +8,20 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check, fail, ok, skip, unknown, warn
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node import symptoms
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_facts import CONFIGURATION, SNAP, UNITS, AgentFacts
+from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_facts import (
+    CONFIGURATION,
+    SNAP,
+    UNITS,
+    AgentFacts,
+    setting,
+)
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.endpoints import is_region, region_of
 
 # The unit restarts the agent 90 s after it ended, packaging/linux/amazon-ssm-agent.service.
 _MANY_RESTARTS = 3
 _SHORT_LIFE_SECONDS = 600
 _WAITS_FOR_REBOOT = "194"
-_ENDPOINTS = (("Ssm", "Endpoint"), ("Mgs", "Endpoint"), ("Mds", "Endpoint"), ("S3", "Endpoint"), ("Kms", "Endpoint"))
+_ENDPOINTS = ("Ssm", "Mgs", "Mds", "S3", "Kms")
 
 AS_ROOT = "Run the task as root (become: true)."
 
@@ -133,14 +139,8 @@ def configured(facts: AgentFacts, region: str) -> Check:
 
 def _regions(settings: "t.Mapping[str, t.Any]") -> "t.Iterator[t.Tuple[str, str, str]]":
     """Give what names a region: the setting, its text, and the region."""
-    said = _setting(settings, "Agent", "Region")
+    said = setting(settings, "Agent", "Region")
     yield "Agent.Region", said, said
-    for section, name in _ENDPOINTS:
-        said = _setting(settings, section, name)
-        yield "{}.{}".format(section, name), said, region_of(said.partition("://")[2] or said)
-
-
-def _setting(settings: "t.Mapping[str, t.Any]", section: str, name: str) -> str:
-    found = settings.get(section)
-    value = found.get(name) if isinstance(found, dict) else None
-    return value if isinstance(value, str) else ""
+    for section in _ENDPOINTS:
+        said = setting(settings, section, "Endpoint")
+        yield "{}.Endpoint".format(section), said, region_of(said.partition("://")[2] or said)

@@ -73,6 +73,13 @@ class AgentFacts(t.NamedTuple):
         return found if isinstance(found, dict) else None
 
 
+def setting(settings: "t.Mapping[str, t.Any]", section: str, name: str) -> str:
+    """Give a text of amazon-ssm-agent.json; empty where there is none."""
+    found = settings.get(section)
+    value = found.get(name) if isinstance(found, dict) else None
+    return value if isinstance(value, str) else ""
+
+
 def gather(machine: Machine) -> AgentFacts:
     """Look for all of it."""
     programs = [(kind, path) for kind, path in _PROGRAMS if machine.exists(path)]

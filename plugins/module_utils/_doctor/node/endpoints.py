@@ -60,6 +60,15 @@ def endpoints(region: str, said: "t.Optional[t.Mapping[str, str]]" = None) -> "t
     return found
 
 
+def is_endpoint(text: str) -> bool:
+    """Say whether it can be read as an endpoint."""
+    try:
+        _parse("", text)
+    except BadEndpointError:
+        return False
+    return True
+
+
 def _parse(service: str, text: str) -> Endpoint:
     try:
         parts = urlsplit(text if "://" in text else "https://" + text)

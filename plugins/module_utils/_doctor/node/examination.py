@@ -39,6 +39,8 @@ _BUNDLES = (
 # The agent trusts this one besides, agent/appconfig/constants_unix.go.
 _OWN_CERTIFICATE = "/etc/amazon/ssm/amazon-ssm-agent.crt"
 _METADATA_SECONDS = 1.0
+# The sections of amazon-ssm-agent.json.
+_CONFIGURED = {"Ssm": "ssm", "Mgs": "ssmmessages", "Mds": "ec2messages", "S3": "s3"}
 
 
 class Question(t.NamedTuple):
@@ -70,10 +72,11 @@ def examine(
     )
     who, agent = identity_facts.gather(machine), agent_facts.gather(machine)
     region = _region(question, who, agent)
-    if not region and any(not question.endpoints.get(service) for service in endpoints.SERVICES):
+    places = _overrides(question, agent)
+    if not region and any(not places.get(service) for service in endpoints.SERVICES):
         who = who._replace(metadata=asked.wait(until))
         region = _region(question, who, agent)
-    journeys, bad_proxy = _plan(endpoints.endpoints(region if endpoints.is_region(region) else "", question.endpoints), agent)
+    journeys, bad_proxy = _plan(endpoints.endpoints(region if endpoints.is_region(region) else "", places), agent)
     traveller = dialling.Traveller(question.timeout, _bundle(machine, agent), _own_certificate(machine))
     under_way = excursion.set_out(journeys, traveller.go)
     system = system_facts.gather(machine)
@@ -120,9 +123,17 @@ def _home(region: str, who: identity_facts.IdentityFacts) -> str:
 
 
 def _region(question: Question, who: identity_facts.IdentityFacts, agent: agent_facts.AgentFacts) -> str:
-    said = (agent.settings or {}).get("Agent")
-    configured = said.get("Region", "") if isinstance(said, dict) else ""
-    return question.region or who.region or (configured if isinstance(configured, str) else "")
+    return question.region or who.region or agent_facts.setting(agent.settings or {}, "Agent", "Region")
+
+
+def _overrides(question: Question, agent: agent_facts.AgentFacts) -> "t.Dict[str, str]":
+    """Name the endpoints that are not the region's: those that the user said, else those of the agent's configuration."""
+    found = dict(question.endpoints)
+    for section, service in _CONFIGURED.items():
+        configured = agent_facts.setting(agent.settings or {}, section, "Endpoint")
+        if configured and not found.get(service) and endpoints.is_endpoint(configured):
+            found[service] = configured
+    return found
 
 
 def _plan(places: "t.Sequence[endpoints.Endpoint]", agent: agent_facts.AgentFacts) -> "t.Tuple[t.List[dialling.Journey], str]":

@@ -58,7 +58,7 @@ def host(journey: Journey) -> str:
 
 def hosts(journeys: "t.Sequence[Journey]") -> str:
     """Name the endpoints of journeys."""
-    return ", ".join(journey.endpoint.host for journey in journeys)
+    return ", ".join(sorted({journey.endpoint.host for journey in journeys}))
 
 
 def told(journeys: "t.Sequence[Journey]") -> str:

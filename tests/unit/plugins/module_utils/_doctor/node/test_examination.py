@@ -96,3 +96,16 @@ def test_an_empty_region_comes_from_the_configuration(node: Node) -> None:
     node.remove("/var/lib/amazon/ssm")
     node.write("/etc/amazon/ssm/amazon-ssm-agent.json", '{"Agent": {"Region": "eu-north-1"}}')
     assert node.examine().region == "eu-north-1"
+
+
+def test_the_agents_own_endpoints_are_gone_to(node: Node) -> None:
+    sections = {"Ssm": "ssm", "Mgs": "ssmmessages", "Mds": "ec2messages", "S3": "s3"}
+    settings = {section: {"Endpoint": node.endpoints.pop(service)} for section, service in sections.items()}
+    node.write("/etc/amazon/ssm/amazon-ssm-agent.json", json.dumps(settings))
+    assert node.verdict().healthy
+    assert all(aws.requests for aws in node.aws.values())
+
+
+def test_an_endpoint_of_the_configuration_that_is_none_does_not_stop_the_examination(node: Node) -> None:
+    node.write("/etc/amazon/ssm/amazon-ssm-agent.json", '{"Ssm": {"Endpoint": "https://"}}')
+    assert node.verdict().healthy
