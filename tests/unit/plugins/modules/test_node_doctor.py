@@ -12,8 +12,10 @@ import typing as t
 import pytest
 from ansible_collections.fleet.ssm.plugins.modules import node_doctor
 
-from tests.unit.plugins.module_utils._doctor.account.conftest import INSTANCE, Node, strict_aws  # noqa: F401
-from tests.unit.plugins.module_utils._doctor.account.conftest import instance as instance
+from tests.unit.plugins.module_utils._doctor.account import conftest as account
+from tests.unit.plugins.module_utils._doctor.account.conftest import INSTANCE, Node
+
+strict_aws, instance = account.strict_aws, account.instance
 
 NO_CONNECTION = {
     "id": "N4",

@@ -147,7 +147,7 @@ def test_a_configuration_that_is_no_json_is_the_cause(node: Node) -> None:
 
 
 def test_a_pasted_quotation_mark_in_the_region_is_the_cause(node: Node) -> None:
-    node.registration(region="“eu-west-1”")
+    node.registration(region="\u201ceu-west-1\u201d")
     assert_cause(node, "N21", "quotation mark")
 
 

@@ -239,7 +239,7 @@ def test_a_proxy_that_does_not_run_is_the_cause(node: Node) -> None:
 
 
 def test_a_proxy_that_cannot_be_read_is_the_cause(node: Node) -> None:
-    node.process(100, "amazon-ssm-agen", https_proxy="http://“proxy”:3128")
+    node.process(100, "amazon-ssm-agen", https_proxy="http://\u201cproxy\u201d:3128")
     assert_cause(node, "N8", "cannot be read")
 
 

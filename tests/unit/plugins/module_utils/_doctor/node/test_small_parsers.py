@@ -95,7 +95,7 @@ def test_what_is_no_endpoint_is_refused(text: str) -> None:
         endpoints.endpoints("", {"ssm": text})
 
 
-@pytest.mark.parametrize("text", ["“eu-west-1”", "eu-west-1 ", "eu-west-1a", "EU-WEST-1", "", "eu"])
+@pytest.mark.parametrize("text", ["\u201ceu-west-1\u201d", "eu-west-1 ", "eu-west-1a", "EU-WEST-1", "", "eu"])
 def test_what_is_no_region_is_told(text: str) -> None:
     assert not endpoints.is_region(text)
 

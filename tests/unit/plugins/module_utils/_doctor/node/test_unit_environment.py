@@ -64,7 +64,7 @@ def test_a_proxy_is_read(url: str, proxy: units.Proxy) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://", "http://proxy:port", "socks5://proxy:1", "http://“proxy”:1", "http://[1:1", "http://a b:1"]
+    "url", ["http://", "http://proxy:port", "socks5://proxy:1", "http://\u201cproxy\u201d:1", "http://[1:1", "http://a b:1"]
 )
 def test_what_is_no_proxy_is_refused(url: str) -> None:
     with pytest.raises(units.BadProxyError):
