@@ -42,6 +42,7 @@ class Account:
     def __init__(self, session: AwsSession) -> None:
         self._session = session
         self._answers: dict[str, t.Any] = {}
+        self._unreachable: dict[tuple[str, str], NoAnswerError] = {}
         self.region = session.region
 
     def ask(self, service: str, operation: str, *, region: str = "", **request: t.Any) -> Answer:
@@ -55,14 +56,24 @@ class Account:
     def _once(self, service: str, operation: str, region: str, request: Answer, member: str) -> t.Any:
         key = json.dumps([service, operation, region, member, request], sort_keys=True, default=str)
         if key not in self._answers:
-            try:
-                self._answers[key] = self._ask(service, operation, region, request, member)
-            except AwsFailure as failure:
-                self._answers[key] = _as_error(failure, iam_action(service, operation))
+            self._answers[key] = self._answer(service, operation, region, request, member)
         answer = self._answers[key]
         if isinstance(answer, NoAnswerError):
             raise answer
         return answer
+
+    def _answer(self, service: str, operation: str, region: str, request: Answer, member: str) -> t.Any:
+        # An endpoint that cannot be reached takes half a minute to say so, once.
+        place = (service, region)
+        if place in self._unreachable:
+            return self._unreachable[place]
+        try:
+            return self._ask(service, operation, region, request, member)
+        except AwsFailure as failure:
+            error = _as_error(failure, iam_action(service, operation))
+            if failure.kind is FailureKind.UNREACHABLE:
+                self._unreachable[place] = error
+            return error
 
     def _ask(self, service: str, operation: str, region: str, request: Answer, member: str) -> t.Any:
         api = Api(self._session.client(service, region or None))

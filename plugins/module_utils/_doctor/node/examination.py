@@ -84,7 +84,7 @@ def examine(
     network = network_facts.NetworkFacts(
         excursion.come_back(journeys, under_way, until), agent, agent_log.version(agent.log), who.is_ec2, bad_proxy
     )
-    checks = _judge(agent, who, network, system, region or who.region)
+    checks = _judge(agent, who, network, system, question)
     return Findings(checks, who.instance_id, region or who.region, network.version)
 
 
@@ -93,7 +93,7 @@ def _judge(
     who: identity_facts.IdentityFacts,
     network: network_facts.NetworkFacts,
     system: system_facts.SystemFacts,
-    region: str,
+    question: Question,
 ) -> "t.List[Check]":
     now = time.time()
     told = symptoms.recognise(agent.log, now)
@@ -102,7 +102,7 @@ def _judge(
         agent_checks.running(agent),
         *network_checks.all_of(network, told),
         identity_checks.fingerprint(who, told),
-        identity_checks.registered(who, told),
+        identity_checks.registered(who, told, question.region),
         identity_checks.activation(who, agent, told, now),
         identity_checks.credentials(who, agent, told, now),
         identity_checks.rights(agent, told),
@@ -113,13 +113,8 @@ def _judge(
         system_checks.sudo(system),
         system_checks.security_modules(system, agent_log.began(agent.log), symptoms.is_well(agent.log)),
         system_checks.cloudwatch_agent(system),
-        agent_checks.configured(agent, _home(region, who)),
+        agent_checks.configured(agent, who.vault.region or _region(question, who, agent)),
     ]
-
-
-def _home(region: str, who: identity_facts.IdentityFacts) -> str:
-    """Say which region the node belongs to; the registration is right where there is one."""
-    return who.vault.region or region
 
 
 def _region(question: Question, who: identity_facts.IdentityFacts, agent: agent_facts.AgentFacts) -> str:

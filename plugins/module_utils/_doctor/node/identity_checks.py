@@ -37,14 +37,21 @@ def fingerprint(who: IdentityFacts, told: Symptoms) -> Check:
     return _as_told("N9", told) or ok("N9", "The machine id is that of the registration.")
 
 
-def registered(who: IdentityFacts, told: Symptoms) -> Check:
-    """N10: the agent has an identity, and AWS knows it."""
+def registered(who: IdentityFacts, told: Symptoms, asked: str) -> Check:
+    """N10: the agent has an identity, and AWS knows it; asked is the region where the user expects it, empty for any."""
     if who.unreadable:
         return unknown("N10", "{} cannot be read.".format(who.unreadable), "The registration is root's.", AS_ROOT)
     found = _as_told("N10", told)
     if found:
         return found
     if who.vault.complete:
+        if asked and asked != who.vault.region:
+            return fail(
+                "N10",
+                "The agent is {} in {}.".format(who.vault.instance_id, who.vault.region),
+                "The node is registered in {}, not in {}.".format(who.vault.region, asked),
+                "Look for it there, or register it in {} with an activation of that region.".format(asked),
+            )
         if who.file.instance_id and who.file.instance_id != who.vault.instance_id:
             return warn(
                 "N10",

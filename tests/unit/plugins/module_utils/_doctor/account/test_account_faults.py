@@ -10,6 +10,7 @@ import datetime
 import json
 import typing as t
 
+import botocore.exceptions
 import botocore.parsers
 import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.node_checks import ACTIVATION_TIER
@@ -575,3 +576,16 @@ def test_a_page_of_a_proxy_in_place_of_an_answer_is_unknown(hybrid: Node) -> Non
     hybrid.aws.answers["GetRole"] = answer
     check = hybrid.check("C7")
     assert (check["status"], "invalid XML received: <html>" in check["evidence"]) == ("unknown", True)
+
+
+def test_a_service_that_cannot_be_reached_is_asked_once(instance: Node) -> None:
+    def unreachable(_params: Row) -> t.NoReturn:
+        raise botocore.exceptions.EndpointConnectionError(endpoint_url="https://iam.amazonaws.com")
+
+    for operation in ("GetInstanceProfile", "GetRole", "SimulatePrincipalPolicy"):
+        instance.aws.answers[operation] = unreachable
+    found = {check.id: check.status for check in instance.find()}
+    assert [found["C8"], found["C9"]] == ["unknown", "unknown"]
+    assert [name for name in instance.aws.operations() if name in ("GetInstanceProfile", "GetRole", "SimulatePrincipalPolicy")] == [
+        "GetInstanceProfile"
+    ]

@@ -99,6 +99,12 @@ def test_a_registration_that_was_refused_before_the_last_start_is_the_cause(node
     assert node.check("N10")["consequence_of"] == "N11"
 
 
+def test_a_registration_in_another_region_is_the_cause(node: Node) -> None:
+    cause = node.verdict("us-east-1").cause
+    assert cause is not None
+    assert (cause["id"], cause["cause"]) == ("N10", "The node is registered in eu-west-1, not in us-east-1.")
+
+
 def test_a_registration_file_of_an_older_registration_is_warned_of(node: Node) -> None:
     node.write("/var/lib/amazon/ssm/registration", '{"ManagedInstanceID": "mi-0fedcba9876543210", "Region": "eu-west-1"}')
     assert (node.check("N10")["status"], node.verdict().healthy) == ("warn", True)
