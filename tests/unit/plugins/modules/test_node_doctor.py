@@ -15,7 +15,8 @@ from ansible_collections.fleet.ssm.plugins.modules import node_doctor
 from tests.unit.plugins.module_utils._doctor.account import conftest as account
 from tests.unit.plugins.module_utils._doctor.account.conftest import INSTANCE, Node
 
-strict_aws, instance = account.strict_aws, account.instance
+strict_aws = account.strict_aws
+instance = account.instance
 
 NO_CONNECTION = {
     "id": "N4",
