@@ -141,6 +141,7 @@ def test_a_denial_with_which_the_agent_lives_is_warned_of(node: Node) -> None:
         ("/var/log/kern.log", 'kernel: audit: apparmor="DENIED" operation="exec" profile="x" comm="amazon-ssm-agen"\n'),
         ("/var/log/audit/audit.log", f'type=FANOTIFY msg=audit({time.time():.3f}:9): resp=2 exe="/usr/bin/ssm-document-worker"\n'),
     ],
+    ids=["AppArmor", "fapolicyd"],
 )
 def test_a_denial_of_apparmor_or_fapolicyd_is_the_cause(node: Node, path: str, line: str) -> None:
     node.write(path, line)
