@@ -91,6 +91,7 @@ build: $(venv)/test
 
 clean:
 	test ! -x $(bin)/python || $(bin)/python -m tests.emulator down
+	test ! -x $(bin)/python || $(bin)/python -m tests.machines down
 	rm -rf .venv .venv-* .demo .cache .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .ansible docs/build
 	rm -rf tests/output tests/integration/inventory
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
