@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The emulator's own certificate authority and the certificate of its message service."""
+"""The emulator's own certificate authority and the certificate of what it serves."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ _HOST = "localhost"
 
 
 class Certificates:
-    """Files in a folder: ``ca.pem`` for who is to trust us, ``server.pem`` with key for the service."""
+    """Files in a folder: ``ca.pem`` for who is to trust us, ``server.pem`` with key for the service, which has these names."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, names: tuple[str, ...] = (_HOST,)) -> None:
+        self._names = names
         self.authority = folder / "ca.pem"
         self._server = folder / "server.pem"
         if not self._server.exists():
             self._make()
 
     def server_context(self) -> ssl.SSLContext:
-        """TLS for 127.0.0.1 and localhost."""
+        """TLS for 127.0.0.1 and the names."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self._server)
         return context
@@ -43,7 +44,8 @@ class Certificates:
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .sign(authority_key, hashes.SHA256())
         )
-        names = x509.SubjectAlternativeName([x509.DNSName(_HOST), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        hosts = [x509.DNSName(name) for name in self._names]
+        names = x509.SubjectAlternativeName([*hosts, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
         server = (
             _builder(server_name, authority_name, server_key.public_key())
             .add_extension(names, critical=False)

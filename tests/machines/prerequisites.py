@@ -22,11 +22,16 @@ PROGRAMS = {
 PACKAGING_PROGRAMS = {"dpkg-deb": "dpkg", "rpmbuild": "rpm", "gpg": "gpg"}
 
 
-def missing(programs: dict[str, str] = PROGRAMS) -> str:
+def missing() -> str:
     """Say in a sentence why there can be no machines, or nothing when there can be."""
     if sys.platform != "linux":
         return "machines need Linux"
     if os.geteuid() != 0:
         return "machines need root, for namespaces and mounts"
+    return missing_of(PROGRAMS)
+
+
+def missing_of(programs: dict[str, str]) -> str:
+    """Say which packages with programs are missing, if any."""
     lacking = sorted({package for program, package in programs.items() if shutil.which(program) is None})
-    return f"machines need {', '.join(lacking)} (on Debian: apt-get install {' '.join(lacking)})" if lacking else ""
+    return f"not installed: {', '.join(lacking)} (on Debian: apt-get install {' '.join(lacking)})" if lacking else ""

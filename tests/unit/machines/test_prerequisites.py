@@ -18,7 +18,7 @@ def test_a_user_who_is_not_root_is_told_so(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_missing_program_is_told_with_the_package_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda program: None if program == "systemd-nspawn" else f"/bin/{program}")
-    assert prerequisites.missing() == "machines need systemd-container (on Debian: apt-get install systemd-container)"
+    assert prerequisites.missing() == "not installed: systemd-container (on Debian: apt-get install systemd-container)"
 
 
 def test_nothing_is_said_when_all_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,44 @@
+# Copyright: Contributors to the fleet.ssm project
+# Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
+# SPDX-License-Identifier: BSD-2-Clause
+
+"""What the agent on this machine is and does, as it says itself. Runs on the node: Python 3.6."""
+
+import json
+import typing as t
+
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.platforms import SNAP, UNITS
+from ansible_collections.fleet.ssm.plugins.module_utils._machine.installation import Installed
+from ansible_collections.fleet.ssm.plugins.module_utils._machine.programs import run
+
+_CLI = "ssm-cli"
+_SNAP_CLI = "/snap/amazon-ssm-agent/current/ssm-cli"
+
+
+def describe(there: "list[Installed]", booted: bool) -> "dict[str, t.Any]":
+    """Return kind, version and unit of the agent, the state of its service, and its registration; all null where there is none."""
+    if not there:
+        return dict.fromkeys(("kind", "version", "unit", "running", "enabled", "node_id", "region"))
+    # Whichever is first; that there are two is for the caller to notice.
+    agent = there[0]
+    unit = UNITS[agent.kind]
+    identity = _identity(_SNAP_CLI if agent.kind == SNAP else _CLI)
+    return {
+        "kind": agent.kind,
+        "version": agent.version,
+        "unit": unit,
+        "running": run("systemctl", "is-active", unit).code == 0 if booted else None,
+        "enabled": run("systemctl", "is-enabled", unit).code == 0 if booted else None,
+        "node_id": identity.get("instance-id"),
+        "region": identity.get("region"),
+    }
+
+
+def _identity(program: str) -> "dict[str, t.Any]":
+    # The file /var/lib/amazon/ssm/registration may name a node that is no more; the agent's own answer is the truth.
+    said = run(program, "get-instance-information")
+    try:
+        answer = json.loads(said.output) if said.code == 0 else {}
+    except ValueError:
+        answer = {}
+    return answer if isinstance(answer, dict) else {}
