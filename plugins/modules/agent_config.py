@@ -20,7 +20,7 @@ extends_documentation_fragment:
 options:
   config:
     description:
-      - Options by section, such as V({"Mds": {"CommandWorkersLimit": 10}}). A list replaces the one that is there; a null takes an
+      - Options by section, such as C(CommandWorkersLimit) in C(Mds). A list replaces the one that is there; a null takes an
         option out. All options are in the agent's README.
     type: dict
     default: {}

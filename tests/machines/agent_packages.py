@@ -134,7 +134,8 @@ def _tree(tree: pathlib.Path, units: str, version: str, programs: pathlib.Path |
                 programs / name, binaries / name
             )
         elif (_STUB / f"{name}.py").exists():
-            (binaries / name).write_text((_STUB / f"{name}.py").read_text(encoding="utf-8"), encoding="utf-8")
+            source = (_STUB / f"{name}.py").read_text(encoding="utf-8")
+            (binaries / name).write_text(f"#!/usr/bin/python3\n{source}", encoding="utf-8")
             (binaries / name).chmod(0o755)
     (tree / units).mkdir(parents=True)
     (tree / units / f"{_NAME}.service").write_text(_UNIT, encoding="utf-8")

@@ -37,7 +37,7 @@ def kill(name: str, seconds: float = 10.0) -> None:
 def remove(name: str) -> None:
     """Remove the groups with those below them; nothing runs in them any more."""
     for group in (hierarchy / name for hierarchy in _hierarchies()):
-        for folder, _, _ in os.walk(group, topdown=False):
+        for folder, _folders, _files in os.walk(group, topdown=False):
             with contextlib.suppress(FileNotFoundError):
                 pathlib.Path(folder).rmdir()
 

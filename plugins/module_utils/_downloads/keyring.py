@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import types
 import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._downloads.failures import DownloadError
@@ -43,9 +42,7 @@ class Keyring:
     def __enter__(self) -> "Keyring":
         return self
 
-    def __exit__(
-        self, kind: "type[BaseException] | None", error: "BaseException | None", where: "types.TracebackType | None"
-    ) -> None:
+    def __exit__(self, kind: t.Any, error: t.Any, where: t.Any) -> None:
         self.close()
 
     def _import(self, texts: "t.Sequence[str]") -> None:

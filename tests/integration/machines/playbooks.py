@@ -35,13 +35,15 @@ class Run:
 
     def failure(self, host: str) -> str:
         """Return what the task that failed there said."""
-        said = [str(result["msg"]) for where, _, result in self.tasks if where == host and result["ending"] == "failed"]
+        said = [str(result["msg"]) for where, _task, result in self.tasks if where == host and result["ending"] == "failed"]
         assert said, f"nothing failed on {host}\n{self}"
         return said[0]
 
     def fact(self, host: str, name: str) -> t.Any:
         """Return a fact that was set there."""
-        found = [result["ansible_facts"][name] for where, _, result in self.tasks if where == host and "ansible_facts" in result]
+        found = [
+            result["ansible_facts"][name] for where, _task, result in self.tasks if where == host and "ansible_facts" in result
+        ]
         return found[-1]
 
 

@@ -31,6 +31,10 @@ _TASKS = {
 }
 
 
+# A check has installed no service that it could ask.
+_FORESEEN = {"Foresee what the new package's service will need": _TASKS["service"]}
+
+
 class Fleet:
     """Two bare servers, and the bucket with two versions of the agent."""
 
@@ -63,7 +67,8 @@ class Fleet:
         run = self.playbooks.role(entry, {**self.variables, **variables})
         assert checked.code == run.code == 0, f"{checked}\n{run}"
         for host in _HOSTS:
-            assert checked.changed(host) == run.changed(host), f"{host}: the check foretold something else\n{checked}\n{run}"
+            foretold = [_FORESEEN.get(task, task) for task in checked.changed(host)]
+            assert foretold == run.changed(host), f"{host}: the check foretold something else\n{checked}\n{run}"
         return run
 
     def refused(self, **variables: t.Any) -> dict[str, str]:
@@ -278,6 +283,68 @@ def test_an_older_version_under_a_newer_name_is_refused(
     assert [fleet.version(host) for host in _HOSTS] == [_OLD, _OLD]
 
 
+def test_an_agent_that_is_not_to_run_is_stopped_after_its_package_started_it(bare: Fleet) -> None:
+    run = bare.run(agent_service_state="stopped", agent_service_enabled=False)
+    for host, machine in bare.machines.items():
+        assert run.changed(host) == [_TASKS["package"], _TASKS["service"]]
+        assert machine.run("systemctl", "is-active", _UNIT, check=False).stdout == "inactive\n"
+        assert machine.run("systemctl", "is-enabled", _UNIT, check=False).stdout == "disabled\n"
+        assert run.fact(host, "agent_found")["running"] is False
+
+
+def test_where_systemd_does_not_run_the_agent_is_installed_and_its_service_left(bare: Fleet) -> None:
+    machine = bare.machines["debian"]
+    machine.run("mv", "/run/systemd/system", "/run/systemd/elsewhere")
+    try:
+        run = bare.playbooks.role("main", bare.variables, "--limit", "debian")
+    finally:
+        machine.run("mv", "/run/systemd/elsewhere", "/run/systemd/system")
+    assert run.code == 0, run
+    assert run.changed("debian") == [_TASKS["package"]]
+    assert run.fact("debian", "agent_found")["running"] is None
+    assert machine.run("systemctl", "is-active", _UNIT, check=False).stdout == "inactive\n"
+
+
+_SNAP_UNIT = "snap.amazon-ssm-agent.amazon-ssm-agent.service"
+# What Ubuntu's images have, as far as anybody asks: snapd itself needs a store.
+_SNAP = f"""#!/bin/sh
+there=/etc/systemd/system/{_SNAP_UNIT}
+case "$1" in
+list) [ -e $there ] || exit 1; echo "Name Version Rev Tracking"; echo "amazon-ssm-agent 3.3.0.5 9000 latest/stable" ;;
+remove) systemctl disable --now {_SNAP_UNIT}; rm $there; systemctl daemon-reload ;;
+esac
+"""
+
+
+def _install_snap(machine: Machine) -> None:
+    for path, text in (
+        ("usr/bin/snap", _SNAP),
+        (f"etc/systemd/system/{_SNAP_UNIT}", "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"),
+    ):
+        (machine.root / path).write_text(text, encoding="utf-8")
+    machine.run("sh", "-c", f"chmod 755 /usr/bin/snap; systemctl daemon-reload; systemctl enable --now {_SNAP_UNIT}")
+
+
+def test_a_snap_is_configured_and_left_and_replaced_only_when_asked_for(bare: Fleet) -> None:
+    machine, only = bare.machines["debian"], ("--limit", "debian")
+    _install_snap(machine)
+    proxy = {"agent_proxy": {"https": "http://proxy.example:3128"}}
+    kept = bare.playbooks.role("main", {**bare.variables, **proxy}, *only)
+    assert kept.changed("debian") == [_TASKS["config"], _TASKS["service"]]
+    assert kept.fact("debian", "agent_found")["unit"] == _SNAP_UNIT
+    assert "https_proxy" in machine.output("systemctl", "show", "--property=Environment", _SNAP_UNIT)
+
+    refused = bare.playbooks.role("main", {**bare.variables, "agent_version": "latest"}, *only)
+    assert "set agent_replace_snap" in refused.failure("debian")
+    assert "set replace_snap" in bare.playbooks.role("uninstall", {}, *only).failure("debian").lower()
+    assert machine.output("systemctl", "is-active", _SNAP_UNIT) == "active"
+
+    replaced = bare.playbooks.role("main", {**bare.variables, "agent_replace_snap": True}, *only)
+    assert replaced.changed("debian") == [_TASKS["package"]]
+    assert machine.run("systemctl", "cat", _SNAP_UNIT, check=False).returncode != 0
+    assert machine.output("systemctl", "is-active", _UNIT) == "active"
+
+
 def test_an_uninstalled_agent_is_gone_and_uninstalling_it_again_changes_nothing(fleet: Fleet) -> None:
     for machine in fleet.machines.values():
         machine.run("sh", "-c", f"mkdir -p $(dirname {_DROP_IN}) && echo '[Service]' > {_DROP_IN}; mkdir -p /var/lib/amazon/ssm")
@@ -294,3 +361,21 @@ def test_an_uninstalled_agent_is_gone_and_uninstalling_it_again_changes_nothing(
     for host, machine in fleet.machines.items():
         assert everything.changed(host) == ["Have no data of the agent"]
         assert machine.run("ls", "/var/lib/amazon/ssm", "/etc/amazon/ssm", "/var/log/amazon/ssm", check=False).stdout == ""
+
+
+def test_the_real_agent_is_installed_by_the_role_and_left_by_its_second_run(
+    bare: Fleet, signers: Signers, tmp_path: pathlib.Path
+) -> None:
+    programs = agent_packages.real_programs()
+    if programs is None:
+        pytest.skip("SSM_AGENT_BIN is not set: no real amazon-ssm-agent to test with")
+    version = agent_packages.version_of(programs)
+    bare.publish({("deb", version): agent_packages.deb(tmp_path, version, programs)}, signers.good, version)
+    variables = {**bare.variables, "agent_config": {"Mds": {"CommandWorkersLimit": 8}}}
+    first = bare.playbooks.role("main", variables, "--limit", "debian")
+    assert first.changed("debian") == [_TASKS["config"], _TASKS["package"]]
+    assert bare.version("debian") == version
+    # It has nobody to ask who it is, so it comes and goes; the service is there all the same.
+    assert bare.machines["debian"].output("systemctl", "is-enabled", _UNIT) == "enabled"
+    second = bare.playbooks.role("main", variables, "--limit", "debian")
+    assert second.changed("debian") == []

@@ -30,7 +30,7 @@ class ConnectProxy:
     def _accept(self) -> None:
         while True:
             try:
-                client, _ = self._listening.accept()
+                client, _address = self._listening.accept()
             except OSError:
                 return
             threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
