@@ -31,9 +31,11 @@ demo: $(venv)/demo
 
 # Tests wait more than they work. A file stays with one process: what its tests share is made once.
 test: $(venv)/test
+	$(bin)/python -m tests.machines build
 	$(bin)/pytest -n 3 --dist loadfile
 
 coverage: $(venv)/test
+	$(bin)/python -m tests.machines build
 	$(bin)/python -m tests.coverage $(arguments)
 
 # In an environment of its own: the ansible package brings all of the community's collections.

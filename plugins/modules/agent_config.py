@@ -106,7 +106,8 @@ if TYPE_CHECKING:
 
 _UNITS = "/etc/systemd/system"
 # It may hold the proxy's password.
-_PRIVATE, _PUBLIC = 0o600, 0o644
+_PRIVATE = 0o600
+_PUBLIC = 0o644
 
 
 def _read(path: str) -> str:

@@ -241,7 +241,9 @@ class Agent:
             verdict = VerifiedSource(wanted, self._route, self._folder).load(path)
         except SignatureError as error:
             known = signing_keys.describe(error.key_id)
-            raise DownloadError("{0}{1}".format(error, " It is {0}.".format(known) if known else "")) from error
+            raise DownloadError(
+                "{0}{1}".format(error, " The signature was made with {0}.".format(known) if known else "")
+            ) from error
         for warning in verdict.warnings:
             self._module.warn(warning)
         return verdict

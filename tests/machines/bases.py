@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
 import dataclasses
 import fcntl
 import hashlib
@@ -69,12 +71,23 @@ BASES = {
 }
 
 
-def root_of(name: str) -> pathlib.Path:
-    """Return the folder of a base, made first where it is not there yet; that takes a minute."""
-    base = BASES[name]
+class NoBaseError(Exception):
+    """A root file system could not be made; the text says why."""
+
+
+@contextlib.contextmanager
+def locked() -> collections.abc.Iterator[None]:
+    """Keep others out of the cache, which several test processes share."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def root_of(name: str) -> pathlib.Path:
+    """Return the folder of a base, made first where it is not there yet; that takes a minute."""
+    base = BASES[name]
+    with locked():
         folder = CACHE / base.key()
         if not folder.exists():
             _make(base, folder)
@@ -86,10 +99,15 @@ def _make(base: Base, folder: pathlib.Path) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT]
     options += [f"--aptopt={line}" for line in mirror.settings()]
-    source = f"deb {mirror.uri(base.suite)} {base.suite} main"
+    try:
+        source = f"deb {mirror.uri(base.suite)} {base.suite} main"
+    except mirror.NoMirrorError as error:
+        raise NoBaseError(str(error)) from error
     command = ["mmdebstrap", "--quiet", "--variant=minbase", "--dpkgopt=force-unsafe-io", *options]
     command += [f"--include={','.join(base.packages)}", base.suite, str(unfinished), source]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    if done.returncode:
+        raise NoBaseError(f"mmdebstrap could not make {base.name}: {' / '.join(done.stderr.strip().splitlines()[-5:])}")
     for path, text in base.files.items():
         target = unfinished / path
         target.parent.mkdir(parents=True, exist_ok=True)

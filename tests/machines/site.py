@@ -48,6 +48,11 @@ class Site:
 
 def remove_orphans() -> list[str]:
     """Remove what test runs left that were killed: machines, mounts, namespaces, control groups and folders."""
+    with bases.locked():
+        return _remove_orphans()
+
+
+def _remove_orphans() -> list[str]:
     removed = []
     for folder in sorted(_PLACE.iterdir()) if _PLACE.exists() else []:
         owner = folder.name.split("-")[1]

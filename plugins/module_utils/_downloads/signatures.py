@@ -14,14 +14,18 @@ WARN_DAYS = 60
 _PREFIX = "[GNUPG:] "
 _DAY = 86400
 
-# Words that end it, and what they mean. They are looked for before any that say yes.
+_AGAIN = "Run it again; if it stays so, ask the publisher of the file."
+_OTHER_KEY = "See which key the publisher signs with, and add that to the keys."
+_OLD = "See which key the publisher signs with now; for an old file there is accept_expired_key."
+
+# Words that end it, what they mean, and what to do. They are looked for before any that say yes.
 _REFUSALS = (
-    ("BADSIG", "the file was changed after it was signed, or the signature is another file's"),
-    ("REVKEYSIG", "the key was revoked"),
-    ("EXPSIG", "the signature has expired"),
-    ("NODATA", "it is not a signature"),
-    ("NO_PUBKEY", "none of the given keys made it"),
-    ("ERRSIG", "gpg cannot check it"),
+    ("BADSIG", "the file was changed after it was signed, or the signature is another file's", _AGAIN),
+    ("REVKEYSIG", "the key {0} that made it was revoked", _OTHER_KEY),
+    ("EXPSIG", "it has expired itself", _AGAIN),
+    ("NODATA", "it is not a signature", _AGAIN),
+    ("NO_PUBKEY", "it was made with the key {0}, which is none of the given ones", _OTHER_KEY),
+    ("ERRSIG", "gpg cannot check it", _AGAIN),
 )
 
 
@@ -42,10 +46,11 @@ class Verdict(t.NamedTuple):
 
 
 class RefusedError(Exception):
-    """A signature does not hold; ``key_id`` is of the key that made it, if known."""
+    """A signature does not hold: why, what to do, and the id of the key that made it, if known."""
 
-    def __init__(self, sentence: str, key_id: str = "") -> None:
-        super().__init__(sentence)
+    def __init__(self, reason: str, advice: str = _AGAIN, key_id: str = "") -> None:
+        super().__init__(reason)
+        self.advice = advice
         self.key_id = key_id
 
 
@@ -70,16 +75,18 @@ def judge(status: str, keys: "list[Key]", fingerprints: "t.Sequence[str]", accep
     for a signature that says it was made before.
     """
     words = _words(status)
-    for word, meaning in _REFUSALS:
+    for word, meaning, advice in _REFUSALS:
         if word in words:
-            raise RefusedError(meaning, words[word][0] if words[word] else "")
+            key_id = words[word][0] if words[word] else ""
+            raise RefusedError(meaning.format(key_id), advice, key_id)
     valid = words.get("VALIDSIG")
     if valid is None or not ("GOODSIG" in words or "EXPKEYSIG" in words):
         raise RefusedError("gpg did not say that it is good")
     # The last field is the primary key; the first may be a subkey.
     fingerprint, signed = valid[-1], int(valid[2])
     if fingerprints and fingerprint not in [name.replace(" ", "").upper() for name in fingerprints]:
-        raise RefusedError("it is of the key {0}, which is not among the fingerprints".format(fingerprint), fingerprint)
+        reason = "it was made with the key {0}, which is not among the fingerprints".format(fingerprint)
+        raise RefusedError(reason, _OTHER_KEY, fingerprint)
     expires = dict(keys).get(fingerprint)
     if "EXPKEYSIG" in words:
         _allow_expired(fingerprint, expires, signed, accept_expired_key)
@@ -101,9 +108,9 @@ def _words(status: str) -> "dict[str, list[str]]":
 def _allow_expired(fingerprint: str, expires: "int | None", signed: int, accept: bool) -> None:
     what = "the key {0} that made it expired on {1}".format(fingerprint, day(expires))
     if not accept:
-        raise RefusedError(what, fingerprint)
+        raise RefusedError(what, _OLD, fingerprint)
     if expires is None or signed >= expires:
-        raise RefusedError("{0}, and it was made after that".format(what), fingerprint)
+        raise RefusedError("{0}, and it was made after that".format(what), _OTHER_KEY, fingerprint)
 
 
 def _warnings(fingerprint: str, expires: "int | None", now: float) -> "list[str]":

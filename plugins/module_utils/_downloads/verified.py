@@ -65,13 +65,5 @@ class VerifiedSource:
             try:
                 return judge(status, keyring.keys, wanted.fingerprints, wanted.accept_expired_key, time.time())
             except RefusedError as refused:
-                raise SignatureError(_sentence(wanted.url, refused), refused.key_id) from refused
-
-
-def _sentence(url: str, refused: RefusedError) -> str:
-    advice = "Run it again; if it stays so, ask the publisher of the file."
-    if refused.key_id:
-        advice = "Compare the key {0} with what the publisher says, and add it to the keys if it is the successor.".format(
-            refused.key_id
-        )
-    return "The signature of {0} does not hold: {1}. The file was thrown away. {2}".format(url, refused, advice)
+                sentence = "The signature of {0} does not hold: {1}. The file was thrown away. {2}"
+                raise SignatureError(sentence.format(wanted.url, refused, refused.advice), refused.key_id) from refused

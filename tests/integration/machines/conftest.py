@@ -9,7 +9,7 @@ import collections.abc
 
 import pytest
 
-from tests.machines import bases, mirror, prerequisites
+from tests.machines import bases, prerequisites
 from tests.machines.site import Site, remove_orphans
 
 
@@ -23,7 +23,7 @@ def machine_bases() -> None:
     try:
         for name in bases.BASES:
             bases.root_of(name)
-    except mirror.NoMirrorError as error:
+    except bases.NoBaseError as error:
         pytest.skip(str(error))
 
 

@@ -165,7 +165,7 @@ def test_what_the_package_manager_says_is_told(machine: Machine, monkeypatch: py
 
 def test_without_keys_those_of_aws_count_and_no_other(machine: Machine, signer: Signer) -> None:
     message = machine.ensure(keys=None)["msg"]
-    assert "none of the given keys made it" in message
+    assert "which is none of the given ones" in message
     assert signer.fingerprint[-16:] in message
 
 

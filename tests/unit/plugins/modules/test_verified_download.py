@@ -141,7 +141,9 @@ def test_the_file_gets_the_rights_of_a_new_file(place: Place) -> None:
 
 def test_a_changed_file_is_refused(place: Place) -> None:
     place.content.tamper(_FILE)
-    assert "was changed after it was signed" in place.refused()
+    message = place.refused()
+    assert "was changed after it was signed" in message
+    assert message.endswith("The file was thrown away. Run it again; if it stays so, ask the publisher of the file.")
 
 
 def test_a_refused_file_leaves_the_one_that_was_there(place: Place) -> None:
@@ -154,7 +156,8 @@ def test_a_refused_file_leaves_the_one_that_was_there(place: Place) -> None:
 def test_the_signature_of_another_key_is_refused(place: Place, signers: Signers) -> None:
     place.content.files[_SIGNATURE] = signers.other.sign(_CONTENT)
     message = place.refused()
-    assert "none of the given keys made it" in message
+    assert "which is none of the given ones" in message
+    assert message.endswith("See which key the publisher signs with, and add that to the keys.")
     assert signers.other.fingerprint[-16:] in message
 
 
@@ -171,7 +174,8 @@ def test_fingerprints_may_be_written_with_spaces(place: Place, signers: Signers)
 def test_an_expired_key_is_refused_though_gpg_ends_with_0(place: Place, signers: Signers) -> None:
     place.content.files[_SIGNATURE] = signers.expired.sign(_CONTENT)
     message = place.refused(keys=[signers.expired.public_key])
-    assert "expired on 2024-01-31" in message
+    assert f"the key {signers.expired.fingerprint} that made it expired on 2024-01-31" in message
+    assert message.endswith("for an old file there is accept_expired_key.")
 
 
 def test_an_expired_key_is_accepted_when_asked_for_and_warned_of(place: Place, signers: Signers, warnings: list[str]) -> None:
