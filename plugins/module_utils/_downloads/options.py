@@ -8,9 +8,10 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._downloads.transfer import Route
 
+# URLs of proxies may hold a password.
 PROXY = {
     "type": "dict",
-    "options": {"http": {"type": "str"}, "https": {"type": "str"}, "no": {"type": "str"}},
+    "options": {"http": {"type": "str", "no_log": True}, "https": {"type": "str", "no_log": True}, "no": {"type": "str"}},
 }  # type: t.Dict[str, t.Any]
 
 ARGUMENTS = {

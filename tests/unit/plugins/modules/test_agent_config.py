@@ -99,7 +99,8 @@ def test_a_file_that_is_not_json_is_no_matter_to_who_wants_nothing_in_it(place: 
 def test_the_proxy_is_for_nobody_else_to_read(place: Place) -> None:
     result = place.ensure(proxy=_PROXY)
     assert place.drop_in.stat().st_mode & 0o777 == 0o600
-    assert "password" not in json.dumps(result["diff"])
+    assert "password" in place.drop_in.read_text(encoding="utf-8")
+    assert "password" not in json.dumps(result)
     assert place.reloads == 1
 
 
