@@ -4,6 +4,7 @@
 
 """Load a URL into a file, and say what to do when that fails. Runs on the node: Python 3.6."""
 
+import contextlib
 import errno
 import hashlib
 import http.client
@@ -29,17 +30,6 @@ class Route(t.NamedTuple):
     timeout: int = 30
 
 
-def use_proxy(proxy: "t.Mapping[str, str | None] | None") -> None:
-    """Have this process, and what it starts, use these proxies and no others; None leaves it as it is."""
-    if proxy is None:
-        return
-    for name in ("http", "https", "no"):
-        for variable in (name + "_proxy", name.upper() + "_PROXY"):
-            os.environ.pop(variable, None)
-        if proxy.get(name):
-            os.environ[name + "_proxy"] = str(proxy[name])
-
-
 def load(url: str, path: str, route: Route) -> str:
     """Write the content to a file and return its SHA-256 in hexadecimal digits."""
     digest = hashlib.sha256()
@@ -62,8 +52,8 @@ def read(url: str, route: Route) -> bytes:
 
 
 def _pieces(url: str, route: Route) -> "t.Iterator[bytes]":
-    use_proxy(route.proxy)
-    answer = open_url(url, timeout=route.timeout, ca_path=route.ca_bundle, http_agent="fleet.ssm")
+    with _proxies(route.proxy):
+        answer = open_url(url, timeout=route.timeout, ca_path=route.ca_bundle, http_agent="fleet.ssm")
     expected = answer.headers.get("Content-Length")
     count = 0
     while True:
@@ -75,6 +65,23 @@ def _pieces(url: str, route: Route) -> "t.Iterator[bytes]":
     # read() of a cut transfer just ends.
     if expected is not None and count != int(expected):
         raise http.client.IncompleteRead(b"", int(expected) - count)
+
+
+@contextlib.contextmanager
+def _proxies(proxy: "t.Mapping[str, str | None] | None") -> "t.Iterator[None]":
+    """Have open_url, which knows proxies by the environment only, use these and no others; None leaves it as it is."""
+    before = dict(os.environ)
+    if proxy is not None:
+        for name in ("http", "https", "no"):
+            for variable in (name + "_proxy", name.upper() + "_PROXY"):
+                os.environ.pop(variable, None)
+            if proxy.get(name):
+                os.environ[name + "_proxy"] = str(proxy[name])
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class _explained:  # noqa: N801 - it reads as a statement

@@ -256,6 +256,7 @@ def test_a_proxy_is_gone_through(place: Place) -> None:
     with ConnectProxy(place.port) as proxy:
         assert place.get(url=f"https://files.example.com{_FILE}", proxy={"https": proxy.url})["changed"]
         assert proxy.asked == ["files.example.com:443"] * 2
+    assert proxy.url not in os.environ.values()
 
 
 def test_a_name_that_needs_no_proxy_is_reached_without_one(place: Place) -> None:
