@@ -27,13 +27,15 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bootstrap, broker_start, settings
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, SessionFailure
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.node import ManagedNode
 
 from tests.benchmark import direct_nodes, mortal_broker
 from tests.benchmark.direct_nodes import DirectNodes
 from tests.emulator.agent import launch
 from tests.integration.running_emulator import RunningEmulator
+
+_CLONE = pathlib.Path(__file__).resolve().parents[2]
 
 _SECONDS = 45.0
 _MARKS = "boundaries"
@@ -167,8 +169,7 @@ class Sweep:
             raise
         finally:
             del os.environ[mortal_broker.variable(controller.pid)]
-            # Another one for the next request, of another life.
-            after = client.execute(described, "echo after", b"")
+            after = _answer_after(client, described)
             client.close()
             controller.kill()
             controller.wait()
@@ -224,6 +225,14 @@ def _verdict(code: int, out: bytes, err: bytes) -> str:
     return "right" if right else f"wrong: {code}, {len(out)} bytes, {err!r}"
 
 
+def _answer_after(client: BrokerClient, described: dict[str, t.Any]) -> tuple[int, bytes, bytes] | SessionFailure:
+    """Ask for something else, for which another broker must be started, of another life; return what comes of it."""
+    try:
+        return client.execute(described, "echo after", b"")
+    except SessionFailure as failure:
+        return failure
+
+
 async def _watch(node: ManagedNode, after: int, act: t.Callable[[], None], play: t.Coroutine[t.Any, t.Any, str]) -> int:
     """Play, and act when the node's first session has received so many frames; return how many it received in all."""
     playing = asyncio.ensure_future(play)
@@ -251,10 +260,13 @@ def mortal_brokers() -> collections.abc.Iterator[None]:
     """Have brokers started that can be told when to die."""
     usual = broker_start._BROKER
     broker_start._BROKER = mortal_broker.__name__
+    # A broker imports from where its starter does, and pytest does not import from here by its path.
+    sys.path.append(str(_CLONE))
     try:
         yield
     finally:
         broker_start._BROKER = usual
+        sys.path.remove(str(_CLONE))
 
 
 def all_boundaries(frames: dict[Victim, int]) -> list[Boundary]:
