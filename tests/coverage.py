@@ -19,10 +19,10 @@ _CLONE = pathlib.Path(__file__).resolve().parents[1]
 _DATA = _CLONE / ".cache" / "coverage"
 
 _PURE = (
-    "bootstrap", "bundle", "channel_events", "cksum", "cutting", "diagnosis", "encryption", "escalation", "failures", "figures",
-    "flags", "frames", "liveness", "messages", "openings", "pacing", "parcels", "payloads", "pieces", "posix_bundle",
-    "posix_job", "posix_lines", "protocol", "requests", "retransmission", "session_logging", "settings", "terminal_output",
-    "unacknowledged",
+    "bootstrap", "bundle", "channel_events", "cksum", "cutting", "diagnosis", "encryption", "escalation", "failures",
+    "figures", "flags", "frames", "liveness", "messages", "openings", "pacing", "parcels", "payloads", "pieces",
+    "posix_bundle", "posix_job", "posix_lines", "program_output", "protocol", "requests", "retransmission", "session_logging",
+    "settings", "terminal_output", "unacknowledged",
 )  # fmt: skip
 _SESSION = "plugins/plugin_utils/_session"
 _LEAST = 90.0

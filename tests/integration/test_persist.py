@@ -30,7 +30,7 @@ def temporary(ansible: Ansible) -> collections.abc.Iterator[pathlib.Path]:
         yield folder
         for broker in _kept_brokers(folder):
             os.kill(broker, signal.SIGTERM)
-            assert _becomes_true(lambda process=broker: not pathlib.Path(f"/proc/{process}").exists())  # type: ignore[misc]
+            assert _ends(broker)
 
 
 def _kept_brokers(temporary: pathlib.Path) -> list[int]:
@@ -44,6 +44,10 @@ def _becomes_true(condition: collections.abc.Callable[[], bool]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def _ends(process: int) -> bool:
+    return _becomes_true(lambda: not pathlib.Path(f"/proc/{process}").exists())
 
 
 def _is_left_with(ansible: Ansible, count: int) -> bool:
@@ -158,7 +162,7 @@ def test_the_place_of_a_kept_broker_that_was_killed_is_taken_by_a_new_one(ansibl
     assert _becomes_true(lambda: bool(_kept_brokers(temporary)))
     (broker,) = _kept_brokers(temporary)
     os.kill(broker, signal.SIGKILL)
-    assert _becomes_true(lambda: not pathlib.Path(f"/proc/{broker}").exists())
+    assert _ends(broker)
     _run(ansible, 0)
     assert ansible.emulator.calls("ssm:StartSession") == 2
     assert _becomes_true(lambda: not list(temporary.iterdir()))

@@ -7,19 +7,16 @@
 Source: "Manually installing SSM Agent" in the user guide of AWS Systems Manager, and create_rpm.sh, create_deb.sh of the agent.
 """
 
-import re
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent import regions
 from ansible_collections.fleet.ssm.plugins.module_utils._agent.platforms import DEB, RPM
 
 REGIONAL, GLOBAL, MIRROR = "regional", "global", "mirror"
 LATEST, STABLE = "latest", "stable"
 
-# The end of host names, by partition.
-_SUFFIXES = {"aws": "amazonaws.com", "aws-cn": "amazonaws.com.cn", "aws-us-gov": "amazonaws.com"}
-# The partition of a region, by how its name begins; the empty one stands for all others.
-_PARTITIONS = (("cn-", "aws-cn"), ("us-gov-", "aws-us-gov"), ("us-iso", ""), ("eu-isoe-", ""), ("eusc-", ""), ("", "aws"))
-_REGION = re.compile(r"[a-z]{2,4}(-[a-z]+)+-\d+")
+# Of the regions whose buckets are known: the public ones, AWS China, AWS GovCloud.
+_DOMAINS = ("amazonaws.com", "amazonaws.com.cn")
 
 _FILES = {DEB: "amazon-ssm-agent.deb", RPM: "amazon-ssm-agent.rpm"}
 _FOLDERS = {
@@ -42,25 +39,19 @@ class Package(t.NamedTuple):
     signature_url: str
 
 
-def partition(region: str) -> str:
-    """Return the partition of a region: aws, aws-cn or aws-us-gov."""
-    # A typographic quote that was pasted with the name would only be found by a name server that does not know it.
-    if not _REGION.fullmatch(region):
-        raise UnknownSourceError("{0!r} is not the name of an AWS region; write it like eu-west-1.".format(region))
-    name = next((name for beginning, name in _PARTITIONS if region.startswith(beginning)), "")
-    if not name:
-        raise UnknownSourceError("The buckets of {0} are not known here; set the source to mirror and give its URL.".format(region))
-    return name
-
-
 def bucket(source: str, region: str = "", mirror: str = "") -> str:
     """Return the URL below which there are a folder for each version, and latest and stable, without a slash at its end."""
     if source == GLOBAL:
         return "https://s3.amazonaws.com/ec2-downloads-windows/SSMAgent"
     if source == MIRROR:
         return mirror.rstrip("/")
-    suffix = _SUFFIXES[partition(region)]
-    return "https://s3.{0}.{1}/amazon-ssm-{0}".format(region, suffix)
+    # A typographic quote that was pasted with the name would only be found by a name server that does not know it.
+    if not regions.is_region(region):
+        raise UnknownSourceError("{0!r} is not the name of an AWS region; write it like eu-west-1.".format(region))
+    domain = regions.domain(region)
+    if domain not in _DOMAINS:
+        raise UnknownSourceError("The buckets of {0} are not known here; set the source to mirror and give its URL.".format(region))
+    return "https://s3.{0}.{1}/amazon-ssm-{0}".format(region, domain)
 
 
 def version_url(place: str, channel: str) -> str:

@@ -6,6 +6,7 @@
 
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.regions import is_region
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check, fail, ok, skip, unknown, warn
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node import symptoms
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_facts import (
@@ -15,7 +16,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_facts
     AgentFacts,
     setting,
 )
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.endpoints import is_region, region_of
+from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.endpoints import region_of
 
 # The unit restarts the agent 90 s after it ended, packaging/linux/amazon-ssm-agent.service.
 _MANY_RESTARTS = 3

@@ -7,11 +7,12 @@
 import json
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent import platforms
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node import agent_log, unit_environment
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.machine import Machine, UnreadableError
 
 SNAP, PACKAGE = "snap", "package"
-UNITS = {PACKAGE: "amazon-ssm-agent.service", SNAP: "snap.amazon-ssm-agent.amazon-ssm-agent.service"}
+UNITS = {PACKAGE: platforms.UNITS[platforms.DEB], SNAP: platforms.UNITS[platforms.SNAP]}
 LOG_FOLDER = "/var/log/amazon/ssm"
 CONFIGURATION = "/etc/amazon/ssm/amazon-ssm-agent.json"
 

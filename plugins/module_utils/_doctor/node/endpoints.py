@@ -4,24 +4,16 @@
 
 """Name the endpoints that an agent talks to. Pure; runs on nodes, with Python 3.6."""
 
-import re
 import typing as t
 from urllib.parse import urlsplit
+
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.regions import domain, is_region
 
 SERVICES = ("ssm", "ssmmessages", "ec2messages", "s3")
 REQUIRED = ("ssm", "ssmmessages")
 """Without s3 there are no updates and packages; agents from 3.3.40 on, and newer regions, need no ec2messages."""
 
 # Of botocore's endpoints.json: the partitions whose regions begin so, and the end of their host names.
-_SUFFIXES = (
-    ("cn-", "amazonaws.com.cn"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("eusc-", "amazonaws.eu"),
-)
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-\d{1,2}")
 
 
 class Endpoint(t.NamedTuple):
@@ -37,11 +29,6 @@ class BadEndpointError(Exception):
     """The text that should name an endpoint does not; the message says why."""
 
 
-def is_region(text: str) -> bool:
-    """Say whether it looks like a region's code; a pasted quotation mark does not."""
-    return bool(_REGION.fullmatch(text))
-
-
 def region_of(host: str) -> str:
     """Name the region in the host name of an endpoint; empty when there is none."""
     return next((label for label in host.split(".") if is_region(label)), "")
@@ -55,8 +42,7 @@ def endpoints(region: str, said: "t.Optional[t.Mapping[str, str]]" = None) -> "t
         if overrides.get(service):
             found.append(_parse(service, overrides[service]))
         elif region:
-            suffix = next((suffix for start, suffix in _SUFFIXES if region.startswith(start)), "amazonaws.com")
-            found.append(Endpoint(service, "{}.{}.{}".format(service, region, suffix)))
+            found.append(Endpoint(service, "{}.{}.{}".format(service, region, domain(region))))
     return found
 
 

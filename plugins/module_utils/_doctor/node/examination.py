@@ -7,6 +7,8 @@
 import time
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import METADATA
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.regions import is_region
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node import (
     agent_checks,
@@ -61,9 +63,7 @@ class Findings(t.NamedTuple):
     agent_version: str
 
 
-def examine(
-    question: Question, machine: "t.Optional[Machine]" = None, metadata_address: str = metadata_service.ADDRESS
-) -> Findings:
+def examine(question: Question, machine: "t.Optional[Machine]" = None, metadata_address: str = METADATA) -> Findings:
     """Do all checks; BadEndpointError when an endpoint cannot be read."""
     until = time.monotonic() + question.total_timeout
     machine = machine or Machine()
@@ -76,7 +76,7 @@ def examine(
     if not region and any(not places.get(service) for service in endpoints.SERVICES):
         who = who._replace(metadata=asked.wait(until))
         region = _region(question, who, agent)
-    journeys, bad_proxy = _plan(endpoints.endpoints(region if endpoints.is_region(region) else "", places), agent)
+    journeys, bad_proxy = _plan(endpoints.endpoints(region if is_region(region) else "", places), agent)
     traveller = dialling.Traveller(question.timeout, _bundle(machine, agent), _own_certificate(machine))
     under_way = excursion.set_out(journeys, traveller.go)
     system = system_facts.gather(machine)

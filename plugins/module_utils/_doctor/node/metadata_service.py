@@ -7,7 +7,8 @@
 import http.client
 import typing as t
 
-ADDRESS = "169.254.169.254"
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import METADATA
+
 _LIFETIME = "60"
 
 
@@ -20,7 +21,7 @@ class Metadata(t.NamedTuple):
     error: str = ""
 
 
-def ask(timeout: float, address: str = ADDRESS) -> Metadata:
+def ask(timeout: float, address: str = METADATA) -> Metadata:
     """Get a token (IMDSv2), then id, region and instance profile; timeout is for each request, in seconds."""
     try:
         token = _request(address, timeout, "PUT", "/latest/api/token", {"X-aws-ec2-metadata-token-ttl-seconds": _LIFETIME})

@@ -6,11 +6,11 @@
 
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import METADATA
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check, fail, ok, skip
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node import dialling, unit_environment
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_facts import UNITS, AgentFacts
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.dialling import Journey
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.metadata_service import ADDRESS
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.network_facts import NetworkFacts, told
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.symptoms import RESTART
 
@@ -26,13 +26,13 @@ def proxy(facts: NetworkFacts) -> Check:
     if _is_cut_off(facts):
         return _forgotten(agent) or skip("N8", "The agent has none.")
     via = next((journey.via for journey in facts.journeys if journey.via), None)
-    imds = unit_environment.is_exempt(agent.variables, ADDRESS)
+    imds = unit_environment.is_exempt(agent.variables, METADATA)
     if facts.is_ec2 and agent.variables.get("HTTP_PROXY", agent.variables.get("http_proxy")) and not imds:
         return fail(
             "N8",
-            "http_proxy is set, no_proxy does not name {}.".format(ADDRESS),
+            "http_proxy is set, no_proxy does not name {}.".format(METADATA),
             "The agent asks the proxy for the instance metadata service.",
-            "Add no_proxy={} to {}. ".format(ADDRESS, UNITS[agent.kind]) + RESTART,
+            "Add no_proxy={} to {}. ".format(METADATA, UNITS[agent.kind]) + RESTART,
         )
     return ok(
         "N8", "The agent's proxy {} lets it through.".format(via) if via and facts.reached(dialling.TLS) else "The agent has none."

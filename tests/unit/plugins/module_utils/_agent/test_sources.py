@@ -11,15 +11,14 @@ from ansible_collections.fleet.ssm.plugins.module_utils._agent import sources
 
 
 @pytest.mark.parametrize(
-    ("region", "partition", "place"),
+    ("region", "place"),
     [
-        ("eu-west-1", "aws", "https://s3.eu-west-1.amazonaws.com/amazon-ssm-eu-west-1"),
-        ("cn-north-1", "aws-cn", "https://s3.cn-north-1.amazonaws.com.cn/amazon-ssm-cn-north-1"),
-        ("us-gov-west-1", "aws-us-gov", "https://s3.us-gov-west-1.amazonaws.com/amazon-ssm-us-gov-west-1"),
+        ("eu-west-1", "https://s3.eu-west-1.amazonaws.com/amazon-ssm-eu-west-1"),
+        ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn/amazon-ssm-cn-north-1"),
+        ("us-gov-west-1", "https://s3.us-gov-west-1.amazonaws.com/amazon-ssm-us-gov-west-1"),
     ],
 )
-def test_each_region_has_a_bucket_in_its_partition(region: str, partition: str, place: str) -> None:
-    assert sources.partition(region) == partition
+def test_each_region_has_a_bucket_in_its_partition(region: str, place: str) -> None:
     assert sources.bucket(sources.REGIONAL, region) == place
 
 

@@ -24,8 +24,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import frames
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.download import courier_command
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
 
+from tests.unit.interpreters import interpreters
 from tests.unit.plugins.plugin_utils._node_program.test_program import Node as PlainNode
-from tests.unit.plugins.plugin_utils._node_program.test_program import interpreters
 
 _LARGE = os.urandom(3 * download.LARGE)
 

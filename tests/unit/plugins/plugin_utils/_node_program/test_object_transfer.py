@@ -20,7 +20,7 @@ import typing as t
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.s3_route import _READ_PROGRAM, _program
 
-from tests.unit.plugins.plugin_utils._node_program.test_program import interpreters
+from tests.unit.interpreters import interpreters
 
 _CONTENT = os.urandom(1_000_000)
 _REFUSAL = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"

@@ -26,17 +26,9 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bundle, 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import Segment
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
 
+from tests.unit.interpreters import interpreters
+
 _SOURCES = pathlib.Path(wire.__file__).parent
-_PYENV = pathlib.Path(os.environ.get("PYENV_ROOT", pathlib.Path.home() / ".pyenv"), "versions")
-
-
-def interpreters() -> collections.abc.Iterator[str]:
-    """Yield one interpreter of each minor version, this one first."""
-    yield sys.executable
-    found = {path.parent.parent.name.rpartition(".")[0]: path for path in sorted(_PYENV.glob("3.*/bin/python"))}
-    yield from (str(path) for minor, path in found.items() if minor != f"{sys.version_info[0]}.{sys.version_info[1]}")
-    if os.path.exists("/usr/bin/python3"):  # noqa: PTH110
-        yield "/usr/bin/python3"
 
 
 def _parcel(frame: Frame) -> bytes:

@@ -25,7 +25,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.cutting import 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.flags import Flags
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.frames import Frame, Kind
 
-from tests.unit.plugins.plugin_utils._node_program.test_program import Node, interpreters
+from tests.unit.interpreters import interpreters
+from tests.unit.plugins.plugin_utils._node_program.test_program import Node
 
 _PYTHON = shlex.quote(sys.executable)
 _SUCCESS = "BECOME-SUCCESS-abcdefghijklmnopqrstuvwxyzabcdef"

@@ -77,7 +77,6 @@ def test_an_endpoint_is_named_as_botocore_names_it(region: str, host: str) -> No
     assert endpoints.endpoints(region)[0] == endpoints.Endpoint("ssm", host)
     client = botocore.session.Session().create_client("ssm", region, aws_access_key_id="a", aws_secret_access_key="b")
     assert client.meta.endpoint_url == "https://" + host
-    assert endpoints.is_region(region)
     assert endpoints.region_of(host) == region
 
 
@@ -93,11 +92,6 @@ def test_what_was_said_takes_an_endpoints_place() -> None:
 def test_what_is_no_endpoint_is_refused(text: str) -> None:
     with pytest.raises(endpoints.BadEndpointError, match="ssm"):
         endpoints.endpoints("", {"ssm": text})
-
-
-@pytest.mark.parametrize("text", ["\u201ceu-west-1\u201d", "eu-west-1 ", "eu-west-1a", "EU-WEST-1", "", "eu"])
-def test_what_is_no_region_is_told(text: str) -> None:
-    assert not endpoints.is_region(text)
 
 
 @hypothesis.settings(deadline=None)
