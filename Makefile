@@ -1,7 +1,8 @@
 # make demo, make test: everything a newcomer needs. Any python3 from 3.10 on will do.
 #
 #   make demo      three machines and no SSH, no S3 bucket, no AWS account
-#   make test      unit and integration tests
+#   make test      unit and integration tests, but for the long ones
+#   make test-long  those: roles on booted machines, and what is repeated many times or moves much
 #   make coverage  the same, with a table of the lines they run
 #   make bench     the same work over this collection, ssh, mitogen, local and amazon.aws.aws_ssm
 #   make bench-scale  many simulated nodes: against local, the broker's memory and time, and throttling by AWS
@@ -10,16 +11,22 @@
 #   make chaos     1,000 tasks over bad lines, and something broken at each frame of a task
 #   make fuzz      a million malformed frames into everything that reads what others send
 #   make bench-inventory  10,000 nodes: API calls, grouping, amazon.aws.aws_ec2, a denied region, throttling
+#   make bench-bootstrap  three bare servers to the first task over a session, and the same again
+#   make bench-modules  what each module costs before it does anything
+#   make screenshot  the README's picture of the fleet report, with headless Chromium
 #   make lint      ruff, mypy, ansible-lint, documentation, changelog and licence checks
+#   make role-readmes  the tables of variables in the roles' READMEs, from their argument specifications
 #   make sanity    ansible-test sanity
 #   make docs      the documentation as HTML, in docs/build
 #   make build     the collection as it is published, in .cache/build
 #   make clean     remove everything the above made
 #
+# Some of the long tests:  make test-long tests=tests/integration/test_warm_modules.py
 # Another ansible-core:  make test python=python3.12 core='ansible-core==2.21.*' venv=.venv-2.21
 
 python ?= python3
 core ?= ansible-core
+tests ?= tests/integration
 venv ?= .venv
 bin := $(venv)/bin
 
@@ -29,10 +36,15 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(venv)/demo
 	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python -m tests.demo
 
-# Tests wait more than they work. A file stays with one process: what its tests share is made once.
+# Tests wait more than they work. A file stays with one process: what its tests share is made once. Those that wait come first.
+at_once := $(bin)/pytest --dist loadfile
+
 test: $(venv)/test
+	$(at_once) -n 4 --no-loadscope-reorder -m 'not long' tests/integration tests/unit
+
+test-long: $(venv)/test
 	$(bin)/python -m tests.machines build
-	$(bin)/pytest -n 3 --dist loadfile
+	$(at_once) -n 3 -m long $(tests)
 
 coverage: $(venv)/test
 	$(bin)/python -m tests.machines build
@@ -64,12 +76,22 @@ bench-inventory:
 	$(MAKE) --no-print-directory venv=.venv-bench .venv-bench/bench
 	.venv-bench/bin/python -m tests.benchmark.inventory $(arguments)
 
+bench-bootstrap: $(venv)/test
+	$(bin)/python -m tests.benchmark.bootstrap
+
+bench-modules: $(venv)/test
+	$(bin)/python -m tests.benchmark.start_up $(arguments)
+
+screenshot: $(venv)/test
+	$(bin)/python -m tests.screenshot
+
 lint: $(venv)/lint
 	$(bin)/ruff check
 	$(bin)/ruff format --check
 	$(bin)/mypy plugins tests
 	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/ansible-lint --offline
 	PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/antsibull-docs lint-collection-docs --plugin-docs --validate-collection-refs self .
+	$(bin)/python -m tests.role_documentation --check
 	$(bin)/antsibull-changelog lint
 	$(bin)/reuse lint --quiet
 
@@ -81,6 +103,9 @@ sanity: $(venv)/test
 	HOME="$(CURDIR)/.cache/home" PATH="$(CURDIR)/$(bin):/usr/bin:/bin" \
 	    ANSIBLE_TEST_CONTENT_ROOT="$$($(bin)/python tests/link.py)" \
 	    $(bin)/ansible-test sanity --local --python "$$($(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')"
+
+role-readmes: $(venv)/test
+	$(bin)/python -m tests.role_documentation
 
 docs: $(venv)/lint
 	$(bin)/python -m tests.documentation
@@ -98,11 +123,12 @@ clean:
 	rm -rf tests/output tests/integration/inventory
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Most of what is installed is never imported, and Python compiles what is.
 $(venv)/%: tests/requirements-%.txt tests/requirements-demo.txt meta/ee-requirements.txt
 	test -x $(bin)/python || $(python) -m venv $(venv)
-	$(bin)/pip install --quiet --disable-pip-version-check --requirement $< '$(core)'
+	$(bin)/pip install --quiet --disable-pip-version-check --no-compile --requirement $< '$(core)'
 	$(bin)/python tests/link.py
 	touch $@
 
-.PHONY: demo test coverage bench stages bench-scale bench-large bench-inventory chaos fuzz lint sanity docs build clean
+.PHONY: demo test test-long coverage bench stages bench-scale bench-large bench-inventory bench-bootstrap bench-modules chaos fuzz screenshot lint role-readmes sanity docs build clean
 .PRECIOUS: $(venv)/%

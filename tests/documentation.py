@@ -34,7 +34,8 @@ def build() -> list[str]:
     # build.sh fails on any warning, also on those that are not ours.
     if not (_BUILD / "build" / "html" / "index.html").is_file():
         return lines[-20:]
-    return [line for line in lines if "WARNING" in line and not _NOT_OURS.search(line)]
+    # Of a plugin whose documentation cannot be read there is a page that says so, and an error.
+    return [line for line in lines if re.search("WARNING|ERROR", line) and not _NOT_OURS.search(line)]
 
 
 if __name__ == "__main__":

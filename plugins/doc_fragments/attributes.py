@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Fragments fleet.ssm.attributes, .info, .resource and .actiongroup."""
+    """Fragments fleet.ssm.attributes, .info, .resource, .action and .actiongroup."""
 
     # What is the same for every module of the collection.
     DOCUMENTATION = r"""
@@ -50,6 +50,24 @@ attributes:
     support: full
   idempotent:
     support: full
+"""
+
+    # A module that has AWS do something each time.
+    ACTION = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+    details:
+      - It sends nothing, and returns what it would send.
+  diff_mode:
+    support: none
+    details:
+      - What it does on nodes is not known to AWS.
+  idempotent:
+    support: none
+    details:
+      - It does what it is told each time.
 """
 
     ACTIONGROUP = r"""

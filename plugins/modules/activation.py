@@ -233,6 +233,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._engine.converge import 
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.module import run_resource
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.resource import PRESENT, Resource
 from ansible_collections.fleet.ssm.plugins.module_utils._parameters.secret import SecretParameter
+from ansible_collections.fleet.ssm.plugins.module_utils._registration import service_role
 
 _LONGEST = datetime.timedelta(days=30)
 # AWS may cut a time to the second or the minute.
@@ -264,10 +265,8 @@ class Activation(Resource):
 
     def check(self) -> None:
         """Refuse an ARN as the role, and a lifetime AWS does not grant."""
-        role = self.options["iam_role"] or ""
-        if role.startswith("arn:"):
-            name = role.partition(":role/")[2] or "the name"
-            raise RefusedError(f"iam_role takes the name of the role and not its ARN: write {name!r}.")
+        if sentence := service_role.refusal(self.options["iam_role"] or ""):
+            raise RefusedError(sentence)
         left = self._expiration() - _now() if self._expiration_said() else _SAME_TIME
         if not datetime.timedelta() < left <= _LONGEST:
             raise RefusedError("An activation must expire within the next 30 days: set expires_in_hours from 1 to 720.")
@@ -302,7 +301,7 @@ class Activation(Resource):
         if member == "ExpirationDate" and have is not None:
             return bool(abs(have - want) < _SAME_TIME)
         if member == "IamRole" and have is not None:
-            return bool(have.rpartition("/")[2] == want.rpartition("/")[2])
+            return service_role.same(have, want)
         return super().same(member, have, want)
 
     def created(self, answer: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -93,11 +93,11 @@ drop_in:
 """
 
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.fleet.ssm.plugins.module_utils._agent import configuration
 from ansible_collections.fleet.ssm.plugins.module_utils._downloads.options import PROXY
+from ansible_collections.fleet.ssm.plugins.module_utils._machine import files
 from ansible_collections.fleet.ssm.plugins.module_utils._machine.programs import run
 
 TYPE_CHECKING = False
@@ -110,33 +110,15 @@ _PRIVATE = 0o600
 _PUBLIC = 0o644
 
 
-def _read(path: str) -> str:
-    if not os.path.exists(path):
-        return ""
-    with open(path, encoding="utf-8") as file:
-        return file.read()
-
-
 def _write(path: str, text: str, mode: int) -> None:
     """Put a text into place whole; an empty one removes the file, and its folder when that is empty then."""
-    folder = os.path.dirname(path)
-    if not text:
-        os.unlink(path)
-        if not os.listdir(folder):
-            os.rmdir(folder)
+    if text:
+        files.write(path, text, mode)
         return
-    if not os.path.isdir(folder):
-        os.makedirs(folder, 0o755)
-    handle, temporary = tempfile.mkstemp(prefix=".fleet.ssm-", dir=folder)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    if os.path.exists(path):
-        there = os.stat(path)
-        mode = there.st_mode & 0o7777
-        os.chown(temporary, there.st_uid, there.st_gid)
-    os.chmod(temporary, mode)
-    # Not atomic_move, which gives a new file the rights that the umask leaves: this one may hold a password.
-    os.replace(temporary, path)
+    folder = os.path.dirname(path)
+    os.unlink(path)
+    if not os.listdir(folder):
+        os.rmdir(folder)
 
 
 def _wanted_config(module: AnsibleModule, before: str) -> "t.Tuple[t.Dict[str, t.Any], str]":
@@ -164,7 +146,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     drop_in = os.path.join(_UNITS, module.params["unit"] + ".d", "fleet-ssm-proxy.conf")
-    before = {module.params["path"]: _read(module.params["path"]), drop_in: _read(drop_in)}
+    before = {path: files.read(path) for path in (module.params["path"], drop_in)}
     after = dict(before)
     merged, after[module.params["path"]] = _wanted_config(module, before[module.params["path"]])
     if module.params["proxy"] is not None:

@@ -40,7 +40,7 @@ agent:
   type: dict
   contains:
     kind:
-      description: What it was installed as, V(deb), V(rpm) or V(snap).
+      description: What it was installed as, V(deb), V(rpm), V(snap) or, on macOS, V(pkg).
       type: str
       sample: deb
     version:
@@ -48,11 +48,13 @@ agent:
       type: str
       sample: 3.3.987.0
     unit:
-      description: Its systemd unit.
+      description: Its systemd unit; on macOS the label that launchd knows it by.
       type: str
       sample: amazon-ssm-agent.service
     running:
-      description: Whether the unit is active. Null where systemd does not run the machine, as when an image is built.
+      description: >-
+        Whether the unit is active, on macOS whether launchd has it loaded. Null where systemd does not run the machine, as when an
+        image is built.
       type: bool
     enabled:
       description: Whether the unit is started at boot.
@@ -77,26 +79,58 @@ system:
   type: dict
   contains:
     kind:
-      description: V(deb) or V(rpm).
+      description: V(deb), V(rpm) or V(pkg).
       type: str
       sample: rpm
     architecture:
-      description: V(amd64), V(arm64) or V(arm).
+      description: V(amd64), V(386), V(arm64) or V(arm).
       type: str
       sample: arm64
     booted:
-      description: Whether systemd runs the machine.
+      description: Whether systemd runs the machine, or launchd.
       type: bool
+machine:
+  description: By what the machine can be told from others.
+  returned: success
+  type: dict
+  contains:
+    machine_id:
+      description: Its id, see machine-id(5). The agent takes a machine with another id for another machine.
+      type: str
+      sample: 6f1d3c0f9d5a4b5e8b8f5b0b1e0a7c3d
+    hostname:
+      description: Its name.
+      type: str
+      sample: press-3.example.com
+    addresses:
+      description: Its addresses, but for those of the loopback.
+      type: list
+      elements: str
+      sample: [10.0.7.3]
+    on_ec2:
+      description: Whether it is an EC2 instance. Of a Mac that is taken for granted, as the agent does.
+      type: bool
+cloudwatch_agent:
+  description: The CloudWatch agent, as M(fleet.ssm.cloudwatch_agent_info) tells it.
+  returned: success
+  type: dict
+  sample: {kind: deb, version: 1.300073.2b1889, unit: amazon-cloudwatch-agent.service, booted: true}
 unsupported:
   description: Why RV(system) is null.
   returned: when it is
   type: str
-  sample: openSUSE Leap 15.6 is neither of the Debian nor of the RHEL family
+  sample: openSUSE Leap 15.6 is neither of the Debian nor of the RHEL family, nor Amazon Linux, nor SUSE Linux Enterprise Server
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.fleet.ssm.plugins.module_utils._agent.platforms import UnsupportedError
-from ansible_collections.fleet.ssm.plugins.module_utils._machine import agent_state, installation, system
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.platforms import NAME, UnsupportedError
+from ansible_collections.fleet.ssm.plugins.module_utils._machine import (
+    agent_state,
+    cloudwatch_agent,
+    identity,
+    installation,
+    system,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,11 +148,13 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(argument_spec={}, supports_check_mode=True)
     found = _system()
-    there = installation.installed()
+    there = installation.installed(NAME)
     booted = bool(found["system"] and found["system"]["booted"])
     module.exit_json(
         changed=False,
         agent=agent_state.describe(there, booted),
+        machine=identity.describe(),
+        cloudwatch_agent=cloudwatch_agent.describe(),
         installed=[dict(one._asdict()) for one in there],
         **found,
     )

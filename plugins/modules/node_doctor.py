@@ -67,7 +67,7 @@ notes:
     C(ssm:DescribeInstanceInformation), C(ssm:GetConnectionStatus), C(ssm:DescribeInstanceAssociationsStatus), C(ssm:GetDocument),
     C(ssm:GetServiceSetting), C(iam:GetRole), C(iam:SimulatePrincipalPolicy).
   - For hybrid nodes C(ssm:DescribeInstanceProperties) and C(ssm:DescribeActivations).
-  - For EC2 instances C(iam:GetInstanceProfile), C(ec2:DescribeInstances), C(ec2:DescribeInstanceStatus),
+  - For EC2 instances C(iam:GetInstanceProfile), C(ec2:DescribeInstances), C(ec2:DescribeInstanceStatus), C(ec2:GetConsoleOutput),
     C(ec2:DescribeVpcEndpoints), C(ec2:DescribeRouteTables), C(ec2:DescribeNatGateways), C(ec2:DescribeSecurityGroups),
     C(ec2:DescribeNetworkAcls), C(ec2:DescribeVpcs), C(ec2:DescribeVpcAttribute), C(ec2:DescribeDhcpOptions).
   - IAM's simulation knows neither service control policies nor the policies of keys, buckets and VPC endpoints.

@@ -19,14 +19,15 @@ import botocore.validate
 from .answers import ApiError
 
 VALIDATOR = botocore.validate.ParamValidator()
+INVALID = "ValidationException"
 
 
-def check_input(shape: botocore.model.StructureShape, params: dict[str, t.Any]) -> None:
-    """Raise ValidationException for input that AWS would refuse."""
+def check_input(shape: botocore.model.StructureShape, params: dict[str, t.Any], code: str = INVALID) -> None:
+    """Raise an error of this code for input that AWS would refuse."""
     found = list(violations(shape, params, ""))
     if found:
         plural = "s" if len(found) > 1 else ""
-        raise ApiError("ValidationException", f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
+        raise ApiError(code, f"{len(found)} validation error{plural} detected: {'; '.join(found)}")
     report = VALIDATOR.validate(params, shape)
     if report.has_errors():
         raise ApiError("SerializationException", report.generate_report())

@@ -124,10 +124,25 @@ class Delay:
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """End sessions sooner than the preferences document says."""
+    """End sessions sooner than the preferences document says, and give up to deliver commands sooner than they say."""
 
     idle: float = 0.0
     duration: float = 0.0
+    delivery: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Lag:
+    """Be late to know of commands."""
+
+    seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Pages:
+    """Give short pages."""
+
+    most: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +165,8 @@ KINDS: dict[str, type[t.Any]] = {
     "expire": Expire,
     "delay": Delay,
     "limit": Limit,
+    "lag": Lag,
+    "pages": Pages,
 }
 #: members which must be given, and the values that some members may have
 REQUIRED = {
@@ -162,6 +179,8 @@ REQUIRED = {
     "expire": ("tokens",),
     "delay": ("ms",),
     "limit": (),
+    "lag": ("seconds",),
+    "pages": ("most",),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
     "side": t.get_args(Side),
@@ -176,6 +195,9 @@ NUMBERS: dict[str, type[int] | tuple[type[int], type[float]]] = {
     "ms": (int, float),
     "idle": (int, float),
     "duration": (int, float),
+    "delivery": (int, float),
+    "seconds": (int, float),
+    "most": int,
 }
 SIDE_OF: dict[str, str] = {"client_up": "client", "client_down": "client", "agent_up": "agent", "agent_down": "agent"}
 

@@ -27,7 +27,11 @@ answer to ``POST`` list what is held now. An unknown key or a bad value is a 400
                                        open sockets stay
 ``{"delay": {"ms": 50}}``              round trip time added to API calls and, half each way, to every websocket leg
 ``{"limit": {"idle": 3}}``             end sessions that had no input for so many seconds, or last longer than
-                                       ``duration`` seconds, instead of when the account's preferences say so
+                                       ``duration`` seconds, instead of when the account's preferences say so; give up
+                                       to hand a command to a node after ``delivery`` seconds
+``{"lag": {"seconds": 2}}``            what was sent by Run Command is unknown to its other operations for so long, as AWS
+                                       may have it
+``{"pages": {"most": 7}}``             lists of commands have pages no longer than that, whatever was asked for
 ====================================== ===============================================================================
 
 ``GET /_emulator/stats`` counts in ``faults`` how often each kind has struck.
@@ -127,6 +131,18 @@ class Faults:
         with self._lock:
             rules = self._rules.get("limit")
             return rules[-1] if rules else Limit()
+
+    @property
+    def lag(self) -> float:
+        """For how many seconds a new command is unknown."""
+        with self._lock:
+            return max((rule.seconds for rule in self._rules.get("lag", [])), default=0.0)
+
+    @property
+    def longest_page(self) -> int:
+        """How long a page of commands may be; 0: as long as AWS says."""
+        with self._lock:
+            return min((rule.most for rule in self._rules.get("pages", [])), default=0)
 
     def struck(self) -> dict[str, int]:
         """Return how often each kind of rule has struck since ``forget_struck``."""

@@ -28,6 +28,7 @@ class Machine:
     agent: str = "simulated"
     registered: bool = False
     agent_version: str = NodeSettings.agent_version
+    missing_patches: list[str] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

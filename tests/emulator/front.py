@@ -18,7 +18,7 @@ import urllib.parse
 
 import moto.moto_server.werkzeug_app
 
-from tests.emulator import answers, constraints, query_protocol, records, service_models, signature
+from tests.emulator import answers, constraints, packages, patches, query_protocol, records, service_models, signature
 from tests.emulator.accounts import Accounts
 from tests.emulator.fault_rules import BadFaultError
 from tests.emulator.faults import Faults
@@ -78,7 +78,7 @@ class Front:
         if in_forms:
             params = query_protocol.read(model, body)
         if model.input_shape is not None:
-            constraints.check_input(model.input_shape, params)
+            constraints.check_input(model.input_shape, params, query_protocol.INVALID if in_forms else constraints.INVALID)
         result = ours(caller, params)
         if in_forms:
             return _answer(start_response, 200, query_protocol.write(model, result), "text/xml")
@@ -91,7 +91,7 @@ class Front:
         if scope is None:
             if operation not in registry.ANONYMOUS:
                 raise answers.ApiError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
-            return registry.Caller(self._state, self._service, self._statistics, None, self._accounts)
+            return registry.Caller(self._state, self._service, self._statistics, None, self._accounts, self._faults)
         request = _signed_request(environ, body)
         if scope.access_key.startswith("mi-"):
             return self._node_caller(request, scope)
@@ -102,7 +102,7 @@ class Front:
             raise answers.ApiError("ExpiredTokenException", "The security token included in the request is expired")
         self._check_signature(request, scope, credential)
         state = self._accounts.state(self._accounts.account_of(credential), scope.region)
-        return registry.Caller(state, self._service, self._statistics, credential, self._accounts)
+        return registry.Caller(state, self._service, self._statistics, credential, self._accounts, self._faults)
 
     def _place(self, environ: Environ) -> tuple[str, str]:
         """Return account and region of a request, whether it is rightly signed or not."""
@@ -117,7 +117,7 @@ class Front:
             raise answers.ApiError("InvalidInstanceId", f"Not existing InstanceId {scope.access_key}")
         if not signature.is_signed_by(request, scope, node.public_key):
             raise answers.ApiError("InvalidSignatureException", "The signature was not made by the node's key.")
-        return registry.Caller(self._state, self._service, self._statistics, None, self._accounts, node.instance_id)
+        return registry.Caller(self._state, self._service, self._statistics, None, self._accounts, self._faults, node.instance_id)
 
     def _check_signature(self, request: signature.HttpRequest, scope: signature.Scope, credential: Credential) -> None:
         if not signature.is_signed_with(request, scope, credential.secret_key):
@@ -147,13 +147,15 @@ class Front:
             ("GET", "nodes"): lambda _body: self._nodes(),
             ("GET", "recording"): lambda _body: self._service.recording.content(),
             ("POST", "recording"): lambda body: self._service.recording.order(bool(json.loads(body)["on"])),
+            ("POST", "packages"): lambda body: packages.order(self._accounts, json.loads(body)),
+            ("POST", "patches"): lambda body: patches.order(self._accounts, json.loads(body)),
             ("POST", "records"): lambda body: records.add(self._accounts, json.loads(body)),
         }.get(page)
         if handler is None:
             return 404, b'{"error": "There is no such page."}'
         try:
             return 200, json.dumps(handler(_body(environ))).encode()
-        except (BadFaultError, records.BadRecordsError) as error:
+        except (BadFaultError, records.BadRecordsError, packages.BadPackagesError, patches.BadPatchesError) as error:
             return 400, json.dumps({"error": str(error)}).encode()
         except ValueError as error:
             return 400, json.dumps({"error": f"The body is not JSON: {error}."}).encode()

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads requests and writes answers of the services that speak in forms and XML: ec2 and sts.
+"""Reads requests and writes answers of the services that speak in forms and XML: ec2, iam and sts.
 
 Source: https://smithy.io/2.0/aws/protocols/aws-query-protocol.html and aws-ec2-query-protocol.html.
 """
@@ -17,6 +17,8 @@ import xml.sax.saxutils
 import botocore.model
 
 PROTOCOLS = ("query", "ec2")
+INVALID = "ValidationError"
+"""What these services call what the others call a ValidationException."""
 _SCALARS: dict[str, t.Callable[[str], t.Any]] = {"integer": int, "long": int, "boolean": lambda text: text == "true"}
 
 
@@ -54,8 +56,9 @@ def _request_name(key: str, shape: botocore.model.Shape, protocol: str) -> str:
 
 def write(operation: botocore.model.OperationModel, result: dict[str, t.Any]) -> bytes:
     """Return the answer's body."""
+    item = "item" if operation.service_model.metadata["protocol"] == "ec2" else "member"
     members = "".join(
-        element(member, result[key], str(member.serialization.get("name", key)))
+        element(member, result[key], str(member.serialization.get("name", key)), item)
         for key, member in t.cast(botocore.model.StructureShape, operation.output_shape).members.items()
         if result.get(key) is not None
     )
@@ -67,17 +70,17 @@ def write(operation: botocore.model.OperationModel, result: dict[str, t.Any]) ->
     return f"<{operation.name}Response>{inside}</{operation.name}Response>".encode()
 
 
-def element(shape: botocore.model.Shape, value: t.Any, name: str) -> str:
-    """Return a value as XML; text that is Written already is taken as it is."""
+def element(shape: botocore.model.Shape, value: t.Any, name: str, item: str = "item") -> str:
+    """Return a value as XML, entries of lists with their name or this one; text that is Written already is taken as it is."""
     if isinstance(value, Written):
         return f"<{name}>{value}</{name}>"
     if isinstance(shape, botocore.model.StructureShape):
         inside = "".join(
-            element(shape.members[key], member, str(shape.members[key].serialization.get("name", key)))
+            element(shape.members[key], member, str(shape.members[key].serialization.get("name", key)), item)
             for key, member in value.items()
         )
     elif isinstance(shape, botocore.model.ListShape):
-        inside = "".join(element(shape.member, item, str(shape.member.serialization.get("name", "item"))) for item in value)
+        inside = "".join(element(shape.member, one, str(shape.member.serialization.get("name", item)), item) for one in value)
     elif isinstance(value, datetime.datetime):
         inside = value.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.000Z")
     elif isinstance(value, bool):

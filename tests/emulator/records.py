@@ -16,6 +16,7 @@ The body is an object; each order adds to what is there, and ``{"clear": true}``
                 "region": "eu-west-1",               the region with machines unless given
                 "tags": {"env": ["prod", "test"]},   a list goes round: the first node has prod, the second test, the third prod
                 "members": {"ping_status": "ConnectionLost", "platform_type": "Windows"},      of tests.emulator.state.Node
+                "answers": [{"stdout": "up\\n", "stderr": "", "code": 0, "seconds": 1}],    to commands, going round; else to none
                 "reports": true                      patch state, compliance, inventory and an association
             }
         ]
@@ -56,6 +57,7 @@ class Order:
     region: str = ""
     tags: dict[str, t.Any] = dataclasses.field(default_factory=dict)
     members: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    answers: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     reports: bool = False
 
     def __post_init__(self) -> None:
@@ -88,7 +90,16 @@ def _clear(accounts: Accounts) -> None:
         with state.lock:
             for node_id in [node_id for node_id, node in state.nodes.items() if node.record]:
                 del state.nodes[node_id]
-            for kept in (state.instances, state.patch_states, state.associations, state.inventory, state.compliance):
+            for kept in (
+                state.instances,
+                state.patch_states,
+                state.patching,
+                state.packages,
+                state.package_scripts,
+                state.associations,
+                state.inventory,
+                state.compliance,
+            ):
                 kept.clear()
 
 
@@ -101,7 +112,8 @@ def _add(state: State, order: Order, number: int) -> None:
     if order.kind != "hybrid":
         state.instances[node_id] = _instance(state, node_id, address, tags)
     if order.kind != "unmanaged":
-        state.nodes[node_id] = _node(order, node_id, name, address, tags)
+        node = state.nodes[node_id] = _node(order, node_id, name, address, tags)
+        node.answers = order.answers[(number - 1) % len(order.answers)] if order.answers else {}
     if order.reports:
         _report(state, node_id, number)
 

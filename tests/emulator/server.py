@@ -20,6 +20,7 @@ from tests.emulator.faults import Faults
 from tests.emulator.fleet import Fleet, Machine
 from tests.emulator.front import Front
 from tests.emulator.message_service.service import Service
+from tests.emulator.operations import settings
 from tests.emulator.state import Credential, State
 from tests.emulator.statistics import Statistics
 
@@ -105,6 +106,10 @@ class Emulator:
     def identities(self, fleet: Fleet) -> dict[str, dict[str, str]]:
         """Have EC2 launch the fleet's instances, and make activations; return by name what their agents are to know."""
         ec2, ssm = self.client("ec2"), self.client("ssm")
+        named = {machine.name: machine.missing_patches for machine in fleet.machines}
+        self.state.missing_patches = {name: patches for name, patches in named.items() if patches is not None}
+        # Without it no hybrid node has sessions.
+        ssm.update_service_setting(SettingId=settings.ACTIVATION_TIER, SettingValue=settings.ADVANCED)
         launched = {machine.name: self._launch(ec2, machine) for machine in fleet.machines if machine.kind == "ec2"}
         hybrid = [machine for machine in fleet.machines if machine.kind == "hybrid" and machine.registered]
         return launched | {machine.name: self._activate(ssm, machine) for machine in hybrid}

@@ -8,8 +8,12 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 
+import pytest
+
 from tests.benchmark import boundaries, chaos
 from tests.integration.running_emulator import RunningEmulator
+
+pytestmark = pytest.mark.long
 
 _SIMULATED = ("web-1", "web-2", "db-1")
 _REAL = ("real-1", "real-2", "real-3")

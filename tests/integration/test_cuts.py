@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.integration.running_emulator import Ansible
 
 _TASKS = 60
@@ -41,14 +43,17 @@ def _ten_cuts_on_either_side(ansible: Ansible, of_client: str, of_agent: str) ->
     assert ansible.emulator.calls("ssmmessages:CreateDataChannel") >= 2 + _CUTS
 
 
+@pytest.mark.long
 def test_ten_cuts_on_either_side_in_sixty_tasks_repeat_and_lose_nothing(ansible: Ansible) -> None:
     _ten_cuts_on_either_side(ansible, "web-1", "web-2")
 
 
+@pytest.mark.long
 def test_ten_cuts_on_either_side_of_real_agents_repeat_and_lose_nothing(ansible_on_real_agents: Ansible) -> None:
     _ten_cuts_on_either_side(ansible_on_real_agents, "real-1", "real-2")
 
 
+@pytest.mark.long
 def test_a_bad_line_repeats_and_loses_nothing(ansible: Ansible) -> None:
     faults = {
         kind: [{"direction": direction, "rate": 0.02, "seed": seed} for seed, direction in enumerate(("client_up", "client_down"))]

@@ -19,8 +19,8 @@ import pytest
 
 from tests.integration.running_emulator import Ansible, Run, RunningEmulator
 
-# The emulator answers some questions about rights and settings with an internal error, which need not be asked ten times.
-_ONCE = {"AWS_MAX_ATTEMPTS": "1", "AWS_RETRY_MODE": "standard"}
+_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+_TIER = "/ssm/managed-instance/activation-tier"
 
 
 @pytest.fixture
@@ -31,6 +31,7 @@ def roles(emulator: RunningEmulator) -> collections.abc.Iterator[None]:
         statement = {"Effect": "Allow", "Principal": {"Service": f"{service}.amazonaws.com"}, "Action": "sts:AssumeRole"}
         with contextlib.suppress(botocore.exceptions.ClientError):
             iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [statement]}))
+        iam.attach_role_policy(RoleName=name, PolicyArn=_CORE)
     iam.create_instance_profile(InstanceProfileName="DoctorTest")
     iam.add_role_to_instance_profile(InstanceProfileName="DoctorTest", RoleName="DoctorTestRole")
     profile = {"Name": "DoctorTest"}
@@ -40,6 +41,8 @@ def roles(emulator: RunningEmulator) -> collections.abc.Iterator[None]:
     iam.remove_role_from_instance_profile(InstanceProfileName="DoctorTest", RoleName="DoctorTestRole")
     iam.delete_instance_profile(InstanceProfileName="DoctorTest")
     for name in ("SSMServiceRole", "DoctorTestRole"):
+        for attached in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=attached["PolicyArn"])
         iam.delete_role(RoleName=name)
 
 
@@ -62,7 +65,7 @@ class Doctor:
             encoding="utf-8",
         )
         given = json.dumps({"doctor_region": "us-east-1", **variables})
-        return self._ansible.run("ansible-playbook", "-i", str(place / "hosts.ini"), str(play), "-e", given, timeout=180, **_ONCE)
+        return self._ansible.run("ansible-playbook", "-i", str(place / "hosts.ini"), str(play), "-e", given, timeout=180)
 
     def result(self, host: str) -> dict[str, t.Any]:
         path: pathlib.Path = self._ansible.folder / f"{host}.json"
@@ -105,13 +108,30 @@ def test_healthy_nodes_have_no_alarm(doctor: Doctor, emulator: RunningEmulator, 
     assert run.code == 0, str(run)
     for host in (nodes["web-1"], "db"):
         result = doctor.result(host)
-        assert [check for check in result["checks"] if check["status"] in ("fail", "warn")] == []
+        assert [check for check in result["checks"] if check["status"] in ("fail", "warn", "unknown")] == []
         assert (result["healthy"], result["cause"]) == (True, None)
+    found = {host: {check["id"]: check["status"] for check in doctor.result(host)["checks"]} for host in (nodes["web-1"], "db")}
+    assert [found[nodes["web-1"]][name] for name in ("C8", "C9", "C10")] == ["ok", "ok", "skip"]
+    assert [found["db"][name] for name in ("C7", "C9", "C17")] == ["ok", "ok", "ok"]
     assert run.says(f"db ({nodes['db-1']}): healthy")
     page = Page(doctor.report.read_text(encoding="utf-8"))
     assert page.loads == []
     assert f"{nodes['db-1']} is registered in us-east-1." in page.text
     assert "Only AWS was asked" in page.text
+
+
+def test_rights_and_a_tier_that_are_missing_are_told(doctor: Doctor, emulator: RunningEmulator, roles: None) -> None:
+    nodes, iam, ssm = emulator.nodes(), emulator.client("iam"), emulator.client("ssm")
+    iam.detach_role_policy(RoleName="DoctorTestRole", PolicyArn=_CORE)
+    ssm.reset_service_setting(SettingId=_TIER)
+    try:
+        run = doctor.run(f"{nodes['web-1']}\ndb ssm_instance_id={nodes['db-1']} doctor_sessions=true\n", doctor_on_node=False)
+    finally:
+        ssm.update_service_setting(SettingId=_TIER, SettingValue="advanced")
+    assert run.code == 0, str(run)
+    rights, tier = doctor.result(nodes["web-1"])["cause"], doctor.result("db")["cause"]
+    assert (rights["id"], "ssmmessages:OpenDataChannel" in rights["cause"]) == ("C9", True)
+    assert (tier["id"], tier["evidence"]) == ("C17", "The tier is standard.")
 
 
 def test_what_is_wrong_is_told_by_host(doctor: Doctor, emulator: RunningEmulator) -> None:

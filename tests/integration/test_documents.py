@@ -9,8 +9,12 @@ import json
 import re
 import typing as t
 
+import pytest
+
 from tests.integration.preferences import session_document
 from tests.integration.running_emulator import CLONE, Ansible, Run
+
+pytestmark = pytest.mark.long
 
 _WHO = """
 - ansible.builtin.command: id -un

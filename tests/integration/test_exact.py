@@ -53,7 +53,7 @@ _BYTES = st.one_of(
     st.lists(_PIECES, max_size=8).map(b"".join),
     st.builds(lambda piece, count: piece * count, _PIECES, st.integers(0, 2000)),
 )
-_ANY_BYTES = bytes(random.Random(1).randrange(256) for _byte in range(_MEGABYTE))
+_ANY_BYTES = random.Random(1).randbytes(_MEGABYTE)
 
 _FEW_EXAMPLES = profile(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

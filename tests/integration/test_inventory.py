@@ -93,6 +93,7 @@ def test_a_template_in_a_tag_is_text_in_a_play(company: RunningEmulator, ansible
     assert "{{ 7 * 7 }} and {{ 7 * 7 }}" in run.output
 
 
+@pytest.mark.long
 def test_a_large_region_takes_few_calls(listed: t.Any, company: RunningEmulator) -> None:
     run, hosts = listed(region="ap-south-1", ec2_facts=True)
     assert len(hosts) == 2000, run

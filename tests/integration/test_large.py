@@ -61,6 +61,7 @@ def test_a_large_file_is_fetched_by_a_second_session_of_a_real_agent(ansible_on_
     _fetch_by_two_sessions(ansible_on_real_agents, "real-1")
 
 
+@pytest.mark.long
 def test_a_long_transfer_shows_how_far_it_is_on_a_terminal(ansible: Ansible) -> None:
     size = 3_000_000
     inventory = ansible.inventory("web-1", ansible_ssm_download_sessions="false")
@@ -85,10 +86,12 @@ def _fetch_encrypted(ansible: Ansible, machine: str) -> None:
         assert ansible.emulator.calls("kms:GenerateDataKey") == 2
 
 
+@pytest.mark.long
 def test_a_large_file_is_fetched_by_an_encrypted_session(ansible: Ansible) -> None:
     _fetch_encrypted(ansible, "web-1")
 
 
+@pytest.mark.long
 def test_a_large_file_is_fetched_by_an_encrypted_session_of_a_real_agent(ansible_on_real_agents: Ansible) -> None:
     _fetch_encrypted(ansible_on_real_agents, "real-1")
 
@@ -101,22 +104,27 @@ def _fetch_across_cuts(ansible: Ansible, machine: str, side: str) -> None:
     assert ansible.emulator.calls("ssm:StartSession") > 2
 
 
+@pytest.mark.long
 def test_a_large_file_is_fetched_whole_across_cuts_of_the_client(ansible: Ansible) -> None:
     _fetch_across_cuts(ansible, "web-1", "client")
 
 
+@pytest.mark.long
 def test_a_large_file_is_fetched_whole_across_cuts_of_the_agent(ansible: Ansible) -> None:
     _fetch_across_cuts(ansible, "web-1", "agent")
 
 
+@pytest.mark.long
 def test_a_large_file_of_a_real_agent_is_fetched_whole_across_cuts_of_the_client(ansible_on_real_agents: Ansible) -> None:
     _fetch_across_cuts(ansible_on_real_agents, "real-1", "client")
 
 
+@pytest.mark.long
 def test_a_large_file_of_a_real_agent_is_fetched_whole_across_cuts_of_the_agent(ansible_on_real_agents: Ansible) -> None:
     _fetch_across_cuts(ansible_on_real_agents, "real-1", "agent")
 
 
+@pytest.mark.long
 def test_where_the_document_is_denied_a_large_file_comes_the_slow_way_and_verbose_output_says_so(ansible: Ansible) -> None:
     denied = {"operation": "StartSession", "code": "AccessDeniedException", "document": _DOCUMENT, "times": None}
     run = _fetch(ansible, "web-1", "-v", size=2_000_000, faults={"fail": denied})
@@ -160,6 +168,7 @@ def test_a_file_for_which_a_node_has_no_room_is_not_sent(ansible: Ansible) -> No
     assert ansible.emulator.no_session_is_left()
 
 
+@pytest.mark.long
 def test_what_is_moved_does_not_lie_in_memory(ansible: Ansible) -> None:
     source, fetched = ansible.folder / "source", ansible.folder / "fetched"
     inventory = ansible.inventory("web-1")
@@ -206,9 +215,11 @@ def _much_output(ansible: Ansible, machine: str) -> None:
     assert ansible.emulator.no_session_is_left()
 
 
+@pytest.mark.long
 def test_much_output_comes_by_the_second_session_too(ansible: Ansible) -> None:
     _much_output(ansible, "web-1")
 
 
+@pytest.mark.long
 def test_much_output_of_a_real_agent_comes_by_the_second_session_too(ansible_on_real_agents: Ansible) -> None:
     _much_output(ansible_on_real_agents, "real-1")

@@ -14,6 +14,8 @@ import pytest
 
 from tests.integration.running_emulator import Ansible
 
+pytestmark = pytest.mark.long
+
 _needs_roots = pytest.mark.skipif(
     os.geteuid() != 0, reason="only nodes with a root folder of their own reboot, and that takes root"
 )

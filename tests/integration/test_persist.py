@@ -17,6 +17,8 @@ import pytest
 
 from tests.integration.running_emulator import Ansible, Run
 
+pytestmark = pytest.mark.long
+
 _PING = "- ansible.builtin.ping:"
 _FOREVER = "- ansible.builtin.command: sleep 100"
 

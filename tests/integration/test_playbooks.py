@@ -71,6 +71,7 @@ def test_every_strategy_takes_one_session_a_node(strategy: str, ansible: Ansible
     assert ansible.emulator.no_session_is_left()
 
 
+@pytest.mark.long
 def test_fifty_hosts_at_once_share_the_sessions_of_their_nodes(ansible: Ansible) -> None:
     run = _play(
         ansible,

@@ -77,7 +77,7 @@ def test_the_list_of_invocations_has_the_output_when_asked_for_details(real_agen
     assert brief["Status"] == full["Status"] == "Failed"
     assert brief["CommandPlugins"] == []
     assert full["CommandPlugins"][0]["ResponseCode"] == 4
-    assert full["CommandPlugins"][0]["Output"].startswith("out\nerr\n")
+    assert full["CommandPlugins"][0]["Output"].startswith("out\n\n----------ERROR-------\nerr\n")
 
 
 _SCRIPTS = {
@@ -102,8 +102,37 @@ def test_a_simulated_agent_reports_a_script_as_the_real_one_does(
     with concurrent.futures.ThreadPoolExecutor() as both:
         running = both.submit(real_agents.run_command, _REAL, *lines, **parameters)
         simulated, real = emulator.run_command(_SIMULATED, *lines, **parameters), running.result()
+    assert _told(emulator, simulated) == _told(real_agents, real)
+
+
+def test_a_simulated_agent_is_cancelled_as_the_real_one_is(real_agents: RunningEmulator, emulator: RunningEmulator) -> None:
+    def cancelled(where: RunningEmulator, machine: str) -> dict[str, t.Any]:
+        ssm, node = where.client("ssm"), where.nodes()[machine]
+        lines = ["echo out; echo err >&2", "sleep 60"]
+        sent = ssm.send_command(DocumentName="AWS-RunShellScript", InstanceIds=[node], Parameters={"commands": lines})["Command"]
+        time.sleep(3)
+        ssm.cancel_command(CommandId=sent["CommandId"])
+        deadline = time.monotonic() + 30
+        while True:
+            found: dict[str, t.Any] = ssm.get_command_invocation(CommandId=sent["CommandId"], InstanceId=node)
+            if found["Status"] not in ("InProgress", "Cancelling"):
+                return _told(where, found)
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
+
+    with concurrent.futures.ThreadPoolExecutor() as both:
+        running = both.submit(cancelled, real_agents, _REAL)
+        simulated, real = cancelled(emulator, _SIMULATED), running.result()
+    assert simulated["Status"] == "Cancelled"
+    assert simulated == real
+
+
+def _told(emulator: RunningEmulator, invocation: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Return what is told of a script, and what the list tells of its output."""
     members = ("Status", "StatusDetails", "ResponseCode", "StandardOutputContent", "StandardErrorContent")
-    assert {member: simulated[member] for member in members} == {member: real[member] for member in members}
+    asked = {"CommandId": invocation["CommandId"], "Details": True}
+    (row,) = emulator.client("ssm").list_command_invocations(**asked)["CommandInvocations"]
+    return {**{member: invocation[member] for member in members}, "Output": row["CommandPlugins"][0]["Output"]}
 
 
 def test_tags_of_a_real_agents_node_are_kept_and_found_by(real_agents: RunningEmulator) -> None:

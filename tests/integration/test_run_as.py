@@ -8,8 +8,12 @@ from __future__ import annotations
 import collections.abc
 import contextlib
 
+import pytest
+
 from tests.integration.preferences import preferences, session_document
 from tests.integration.running_emulator import Ansible, RunningEmulator
+
+pytestmark = pytest.mark.long
 
 _WHO = """
 - ansible.builtin.command: id -un

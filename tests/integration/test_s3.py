@@ -13,6 +13,8 @@ import pytest
 
 from tests.integration.running_emulator import Ansible, Run, RunningEmulator
 
+pytestmark = pytest.mark.long
+
 _BUCKET = "way"
 _SIZE = 3_000_000
 

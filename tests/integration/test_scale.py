@@ -33,6 +33,7 @@ def many(tmp_path: pathlib.Path) -> collections.abc.Iterator[Ansible]:
             emulator.command("down")
 
 
+@pytest.mark.long
 def test_no_task_fails_where_three_of_ten_calls_are_throttled_and_its_cost_is_told(many: Ansible, tmp_path: pathlib.Path) -> None:
     emulator, summary = many.emulator, tmp_path / "summary.json"
     share = {"rate": 0.3, "times": None}

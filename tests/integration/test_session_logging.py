@@ -10,6 +10,8 @@ import pytest
 from tests.integration.preferences import preferences, session_document
 from tests.integration.running_emulator import Ansible
 
+pytestmark = pytest.mark.long
+
 _TASKS = "- ansible.builtin.ping:\n- ansible.builtin.ping:\n"
 _SENT_TO = "has what sessions print sent to"
 

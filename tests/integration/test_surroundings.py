@@ -18,6 +18,9 @@ import urllib.parse
 import pytest
 
 from tests.integration.running_emulator import Ansible
+from tests.listening import Listening
+
+pytestmark = pytest.mark.long
 
 _PING = "- ansible.builtin.ping:\n- ansible.builtin.command: echo it works\n  register: told\n"
 
@@ -27,18 +30,11 @@ class _Proxy:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listening = Listening(self._serve)
+        self.url = f"http://127.0.0.1:{self._listening.port}"
 
     def close(self) -> None:
         self._listening.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                client, _address = self._listening.accept()
-                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         head = b""
@@ -90,6 +86,8 @@ def test_both_the_api_and_the_data_channel_go_through_the_environments_proxy(
     methods = [line.split()[0] for line in proxy.asked]
     assert "POST" in methods, "the API was not asked through the proxy"
     assert "CONNECT" in methods, "the data channel does not go through the proxy"
+    # The session's end goes through it, too, and after the run.
+    assert ansible.emulator.no_session_is_left()
 
 
 def test_no_proxy_is_heeded(ansible: Ansible, proxy: _Proxy) -> None:

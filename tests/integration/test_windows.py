@@ -18,6 +18,8 @@ import pytest
 
 from tests.integration.running_emulator import Ansible, Run, RunningEmulator
 
+pytestmark = pytest.mark.long
+
 _HERE = pathlib.Path(__file__).parent
 _FIND: dict[str, t.Any] = {"ANSIBLE_LIBRARY": str(_HERE / "library"), "ANSIBLE_ACTION_PLUGINS": str(_HERE / "action_plugins")}
 

@@ -13,6 +13,7 @@ import subprocess
 import textwrap
 
 _STUB = pathlib.Path(__file__).parent / "stub_agent"
+_EMULATOR = pathlib.Path(__file__).parents[1] / "emulator"
 _NAME = "amazon-ssm-agent"
 # The names of the real agent's programs; all are needed beside each other.
 _PROGRAMS = (_NAME, "ssm-agent-worker", "ssm-cli", "ssm-document-worker", "ssm-session-logger", "ssm-session-worker")
@@ -97,14 +98,21 @@ def version_of(programs: pathlib.Path) -> str:
 def deb(folder: pathlib.Path, version: str, programs: pathlib.Path | None = None) -> bytes:
     """Build a package for Debian, of the stub unless real programs are given."""
     tree = _tree(folder / f"deb-{version}", "lib/systemd/system", version, programs)
+    return debbuild(tree, _NAME, version, {"preinst": _REFUSE + _STOP, "postinst": _GO, "prerm": _GONE})
+
+
+def debbuild(tree: pathlib.Path, name: str, version: str, scripts: dict[str, str], configuration: str = "") -> bytes:
+    """Make a package of a tree; scripts by their names, configuration is one file that is the user's."""
     control = tree / "DEBIAN"
     control.mkdir()
-    head = f"Package: {_NAME}\nVersion: {version}-1\nArchitecture: amd64\nMaintainer: fleet.ssm\nDescription: For tests\n"
+    head = f"Package: {name}\nVersion: {version}-1\nArchitecture: amd64\nMaintainer: fleet.ssm\nDescription: For tests\n"
     (control / "control").write_text(head, encoding="utf-8")
-    for name, body in (("preinst", _REFUSE + _STOP), ("postinst", _GO), ("prerm", _GONE)):
-        (control / name).write_text(f"#!/bin/sh\n{body}", encoding="utf-8")
-        (control / name).chmod(0o755)
-    file = folder / f"{version}.deb"
+    for script, body in scripts.items():
+        (control / script).write_text(f"#!/bin/sh\n{body}", encoding="utf-8")
+        (control / script).chmod(0o755)
+    if configuration:
+        (control / "conffiles").write_text(f"{configuration}\n", encoding="utf-8")
+    file = tree.with_name(f"{tree.name}.deb")
     # Level 1: there is nothing to save.
     subprocess.run(["dpkg-deb", "--root-owner-group", "-Zgzip", "-z1", "-b", tree, file], check=True, stdout=subprocess.DEVNULL)
     return file.read_bytes()
@@ -115,14 +123,14 @@ def rpm(folder: pathlib.Path, version: str, programs: pathlib.Path | None = None
     tree = _tree(folder / f"rpm-{version}", "etc/systemd/system", version, programs)
     spec = _SPEC.format(name=_NAME, version=version, stop=_STOP.strip(), gone=_GONE.strip(), go=_GO.strip())
     files = "\n".join(f"/{path.relative_to(tree)}" for path in sorted(tree.rglob("*")) if path.is_file())
-    return _rpmbuild(folder / f"rpm-{version}-build", spec.replace("%files\n/", f"%files\n{files}"), tree)
+    return rpmbuild(folder / f"rpm-{version}-build", spec.replace("%files\n/", f"%files\n{files}"), tree)
 
 
 def platform_rpm(folder: pathlib.Path) -> bytes:
     """Build the package that tells rpm of a look-alike what is there."""
     tree = folder / "platform"
     tree.mkdir()
-    return _rpmbuild(folder / "platform-build", _PLATFORM, tree)
+    return rpmbuild(folder / "platform-build", _PLATFORM, tree)
 
 
 def _tree(tree: pathlib.Path, units: str, version: str, programs: pathlib.Path | None) -> pathlib.Path:
@@ -137,6 +145,8 @@ def _tree(tree: pathlib.Path, units: str, version: str, programs: pathlib.Path |
             source = (_STUB / f"{name}.py").read_text(encoding="utf-8")
             (binaries / name).write_text(f"#!/usr/bin/python3\n{source}", encoding="utf-8")
             (binaries / name).chmod(0o755)
+    if not programs:
+        _add_simulated_agent(tree / "usr/lib/amazon-ssm-agent/tests/emulator")
     (tree / units).mkdir(parents=True)
     (tree / units / f"{_NAME}.service").write_text(_UNIT, encoding="utf-8")
     (tree / "etc/amazon/ssm").mkdir(parents=True)
@@ -146,11 +156,18 @@ def _tree(tree: pathlib.Path, units: str, version: str, programs: pathlib.Path |
     return tree
 
 
+def _add_simulated_agent(folder: pathlib.Path) -> None:
+    shutil.copytree(_EMULATOR / "agent", folder / "agent", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__", "node_settings", "wire"):
+        shutil.copy(_EMULATOR / f"{name}.py", folder / f"{name}.py")
+
+
 def _same_device(one: pathlib.Path, other: pathlib.Path) -> bool:
     return one.stat().st_dev == other.stat().st_dev
 
 
-def _rpmbuild(top: pathlib.Path, spec: str, tree: pathlib.Path) -> bytes:
+def rpmbuild(top: pathlib.Path, spec: str, tree: pathlib.Path) -> bytes:
+    """Make a package of a tree by a spec."""
     top.mkdir()
     (top / "package.spec").write_text(textwrap.dedent(spec), encoding="utf-8")
     # rpm removes the build root when it is done, so it gets a copy; programs are taken as they are.

@@ -21,6 +21,8 @@ CACHE = pathlib.Path(__file__).resolve().parents[2] / ".cache" / "machines"
 
 _PACKAGES = (
     *("systemd", "systemd-sysv", "dbus", "python3", "ca-certificates", "iproute2", "gpg", "gpg-agent", "procps"),
+    # What the stub agent is made of.
+    *("python3-aiohttp", "python3-botocore", "python3-cryptography"),
     # Nothing of a terminal's, and no time zones: what is not there need not be unpacked.
 )
 _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/info/*")

@@ -24,6 +24,7 @@ NAMES = (
     "amazon-ssm-us-east-1.s3.us-east-1.amazonaws.com",
     "s3.cn-north-1.amazonaws.com.cn",
     "ssm.us-east-1.amazonaws.com",
+    "amazoncloudwatch-agent-us-east-1.s3.us-east-1.amazonaws.com",
 )
 
 Post = t.Callable[[str, bytes], tuple[int, bytes]]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pathlib
 import signal
@@ -34,19 +35,39 @@ def kill(name: str, seconds: float = 10.0) -> None:
         time.sleep(0.02)
 
 
-def remove(name: str) -> None:
+def remove(name: str, seconds: float = 10.0) -> None:
     """Remove the groups with those below them; nothing runs in them any more."""
-    for group in (hierarchy / name for hierarchy in _hierarchies()):
-        for folder, _folders, _files in os.walk(group, topdown=False):
-            with contextlib.suppress(FileNotFoundError):
-                pathlib.Path(folder).rmdir()
+    deadline = time.monotonic() + seconds
+    while busy := [folder for folder in _folders(name) if not _is_removed(folder)]:
+        if time.monotonic() > deadline:
+            raise OSError(f"control groups {busy} cannot be removed")
+        time.sleep(0.02)
+
+
+def _is_removed(folder: pathlib.Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError as error:
+        # What has ended is gone from the list of processes a moment before it is gone from the group.
+        if error.errno == errno.EBUSY:
+            return False
+        raise
+    return True
+
+
+def _folders(name: str) -> list[pathlib.Path]:
+    """List the groups, those below before those above; who reads them finds that some have just gone."""
+    groups = [hierarchy / name for hierarchy in _hierarchies()]
+    return [pathlib.Path(folder) for group in groups for folder, _folders, _files in os.walk(group, topdown=False)]
 
 
 def _processes(name: str) -> list[int]:
     found: list[int] = []
-    for file in (file for hierarchy in _hierarchies() for file in (hierarchy / name).glob("**/cgroup.procs")):
+    for folder in _folders(name):
         with contextlib.suppress(OSError):
-            found += map(int, file.read_text(encoding="ascii").split())
+            found += map(int, (folder / "cgroup.procs").read_text(encoding="ascii").split())
     return found
 
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
+import typing as t
 import uuid
 
 from tests.machines import bases, capabilities, control_groups, network
@@ -39,8 +40,8 @@ class Machine:
         self.address = ""
         self._process: subprocess.Popen[bytes] | None = None
 
-    def boot(self, base: str, net: network.Network, number: int, names: tuple[str, ...], authority: str) -> None:
-        """Boot and wait until it is up; ``names`` lead to the network's own address, ``authority`` (PEM) is trusted."""
+    def boot(self, base: str, net: network.Network, number: int, names: t.Mapping[str, str], authority: str) -> None:
+        """Boot and wait until it is up; ``names`` lead to addresses, ``authority`` (PEM) is trusted."""
         self.address = network.address(number)
         try:
             self._mount(bases.root_of(base))
@@ -83,9 +84,9 @@ class Machine:
         options = f"lowerdir={base},upperdir={self.folder}/upper,workdir={self.folder}/work"
         subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, str(self.root)], check=True)
 
-    def _settle(self, names: tuple[str, ...], authority: str) -> None:
+    def _settle(self, names: t.Mapping[str, str], authority: str) -> None:
         etc = self.root / "etc"
-        hosts = f"127.0.0.1 localhost {self.name}\n" + "".join(f"{network.ADDRESS} {name}\n" for name in names)
+        hosts = f"127.0.0.1 localhost {self.name}\n" + "".join(f"{at} {name}\n" for name, at in names.items())
         (etc / "hosts").write_text(hosts, encoding="utf-8")
         (etc / "hostname").write_text(f"{self.name}\n", encoding="utf-8")
         # Of our own: an agent knows its machine by it.

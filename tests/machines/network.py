@@ -13,6 +13,8 @@ import subprocess
 import threading
 
 ADDRESS = "10.250.0.1"
+# A second one, for who listens on the same port.
+SERVICES_ADDRESS = "10.250.255.1"
 _BRIDGE = "bridge"
 _CLONE_NEWNET = 0x40000000
 _NAMESPACES = pathlib.Path("/run/netns")
@@ -29,6 +31,7 @@ class Network:
                 ("link", "set", "lo", "up"),
                 ("link", "add", _BRIDGE, "type", "bridge"),
                 ("address", "add", f"{ADDRESS}/16", "dev", _BRIDGE),
+                ("address", "add", f"{SERVICES_ADDRESS}/16", "dev", _BRIDGE),
                 ("link", "set", _BRIDGE, "up"),
             ):
                 _ip("-n", name, *command)
@@ -36,14 +39,14 @@ class Network:
             self.remove()
             raise
 
-    def listen(self, port: int) -> socket.socket:
+    def listen(self, port: int, address: str = ADDRESS) -> socket.socket:
         """Return a socket that listens in the network; whoever accepts on it may run anywhere."""
         made: list[socket.socket] = []
 
         # A socket belongs to the namespace it was made in, and each thread can be in one of its own.
         def make() -> None:
             _enter(_NAMESPACES / self.name)
-            made.append(socket.create_server((ADDRESS, port)))
+            made.append(socket.create_server((address, port)))
 
         thread = threading.Thread(target=make)
         thread.start()

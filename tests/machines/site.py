@@ -29,10 +29,13 @@ class Site:
         self.network = network.Network(self.name)
         self.machines: dict[str, Machine] = {}
 
-    def boot(self, name: str, base: str, names: tuple[str, ...] = (), authority: str = "") -> Machine:
-        """Boot one more machine."""
+    def boot(
+        self, name: str, base: str, names: tuple[str, ...] = (), authority: str = "", services: tuple[str, ...] = ()
+    ) -> Machine:
+        """Boot one more machine; ``services`` are names that lead to the network's second address."""
         machine = Machine(self.folder / f"{self.name}-{name}")
-        machine.boot(base, self.network, len(self.machines) + 2, names, authority)
+        addresses = {**dict.fromkeys(names, network.ADDRESS), **dict.fromkeys(services, network.SERVICES_ADDRESS)}
+        machine.boot(base, self.network, len(self.machines) + 2, addresses, authority)
         self.machines[name] = machine
         return machine
 

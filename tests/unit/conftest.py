@@ -6,10 +6,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import typing as t
 
+import botocore.loaders
+import botocore.session
 import pytest
 from ansible.plugins.loader import init_plugin_loader
 from ansible.utils.collection_loader._collection_config import AnsibleCollectionConfig
@@ -82,6 +85,14 @@ class FakeAws:
         except Refusal as refusal:
             error = {"Code": refusal.code, "Message": str(refusal)}
             return AWSResponse("", 400, HTTPHeaders(), None), {"Error": error, "ResponseMetadata": {}}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _models_read_once() -> t.Iterator[None]:
+    """Read the models of AWS's services once: that takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", functools.cache(botocore.loaders.create_loader))
+        yield
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ import typing as t
 
 # The agent asks the instance metadata service at this address, which no proxy reaches.
 METADATA = "169.254.169.254"
+# Where the agent of a hybrid node leaves its credentials for others (Profile.ShareCreds), without a region.
+SHARED_CREDENTIALS = "/root/.aws/credentials"
 _VARIABLES = ("http_proxy", "https_proxy")
 
 

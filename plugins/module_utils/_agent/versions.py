@@ -7,7 +7,8 @@
 import re
 
 PRESENT = "present"
-_VERSION = re.compile(r"\d+(\.\d+){1,3}")
+# The CloudWatch agent's end in a build's number, "1.300073.2b1889".
+_VERSION = re.compile(r"\d+(\.\d+){1,3}(b\d+)?")
 # What packages add to it: "3.3.987.0-1", "3.3.987.0-1.amzn2".
 _REVISION = re.compile(r"-.*$")
 

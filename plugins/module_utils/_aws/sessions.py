@@ -30,10 +30,17 @@ try:
 except ImportError:
     IMPORT_ERROR: str | None = traceback.format_exc()
     AWS_ERRORS: tuple[type[Exception], ...] = ()
+    _NEVER_ARRIVED: tuple[type[Exception], ...] = ()
 else:
     IMPORT_ERROR = None
     # The last is no relation of the others; a page of a proxy in place of XML raises it.
     AWS_ERRORS = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, botocore.parsers.ResponseParserError)
+    _NEVER_ARRIVED = (
+        botocore.exceptions.EndpointConnectionError,
+        botocore.exceptions.ConnectTimeoutError,
+        botocore.exceptions.ProxyConnectionError,
+        botocore.exceptions.SSLError,
+    )
 
 # The environment variables that botocore itself reads; the first it does not, although every other AWS SDK does.
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -51,6 +58,7 @@ _IDENTITY_VARIABLES = (
 _ATTEMPTS = 10
 _ATTEMPTS_UNREACHABLE = 3
 _CONNECT_SECONDS = 10
+_SERVER_ERROR = 500
 _ROLE_SESSION_NAME = "fleet.ssm"
 
 
@@ -227,13 +235,7 @@ def _config(session: t.Any, service: str) -> t.Any:
 
 def _give_up_unreachable(attempts: int, caught_exception: Exception | None = None, **_: t.Any) -> None:
     """Tell of an endpoint that cannot be reached within seconds; the many attempts are for throttling, not for a typing error."""
-    hopeless = (
-        botocore.exceptions.EndpointConnectionError,
-        botocore.exceptions.ConnectTimeoutError,
-        botocore.exceptions.ProxyConnectionError,
-        botocore.exceptions.SSLError,
-    )
-    if isinstance(caught_exception, hopeless) and attempts >= _ATTEMPTS_UNREACHABLE:
+    if isinstance(caught_exception, _NEVER_ARRIVED) and attempts >= _ATTEMPTS_UNREACHABLE:
         raise caught_exception
 
 
@@ -246,6 +248,23 @@ def _give_up_throttled(operation: t.Any, response: tuple[t.Any, dict[str, t.Any]
     if response is not None and response[1].get("Error"):
         error = botocore.exceptions.ClientError(response[1], operation.name)  # type: ignore[arg-type]
         if kind_of(error) is FailureKind.THROTTLED:
+            raise error
+
+
+def send_once(client: t.Any, operation: str) -> None:
+    """Have a client not repeat a request that may have arrived, of an operation that has no token to tell it by."""
+    event = f"needs-retry.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+    client.meta.events.register_first(event, _give_up_uncertain, unique_id=f"send-once-{operation}")
+
+
+def _give_up_uncertain(
+    operation: t.Any, response: tuple[t.Any, dict[str, t.Any]] | None = None, caught_exception: Exception | None = None, **_: t.Any
+) -> None:
+    if caught_exception is not None and not isinstance(caught_exception, _NEVER_ARRIVED):
+        raise caught_exception
+    if response is not None and response[0].status_code >= _SERVER_ERROR:
+        error = botocore.exceptions.ClientError(response[1], operation.name)  # type: ignore[arg-type]
+        if kind_of(error) is not FailureKind.THROTTLED:
             raise error
 
 

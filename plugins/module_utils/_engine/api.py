@@ -8,15 +8,29 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import explained, option_name
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import explained, option_name, send_once
+
+# Quick Setup has a word of its own for it.
+_PAGE_SIZES = ("MaxResults", "MaxItems")
 
 
 class Api:
-    """One service's client with its model."""
+    """One service's client with its model, and where there are more of them the way to those."""
 
-    def __init__(self, client: t.Any) -> None:
+    def __init__(self, client: t.Any, clients: t.Callable[..., t.Any] | None = None) -> None:
         self._client = client
+        self._clients = clients
         self._model = client.meta.service_model
+
+    def of(self, service: str, region: str | None = None) -> Api:
+        """Give another service of the same identity, in another region where one is named."""
+        if self._clients is None:
+            raise TypeError("an Api that was made of one client has no others")
+        return Api(self._clients(service, region), self._clients)
+
+    def forget_connections(self) -> None:
+        """Have the next request open a connection of its own."""
+        self._client.close()
 
     def call(self, operation: str, **request: t.Any) -> dict[str, t.Any]:
         """Make one request."""
@@ -26,13 +40,22 @@ class Api:
         answer.pop("ResponseMetadata", None)
         return answer
 
+    def call_once(self, operation: str, **request: t.Any) -> dict[str, t.Any]:
+        """Make one request that is not repeated unless it surely did not arrive: AWS would do what it asks for again."""
+        send_once(self._client, operation)
+        return self.call(operation, **request)
+
     def items(self, operation: str, member: str, **request: t.Any) -> t.Iterator[dict[str, t.Any]]:
         """Give the entries of one list of the answer, from all pages, which are as large as AWS lets them be."""
         pages = self._client.get_paginator(option_name(operation))
-        size = self.request_shape(operation).members["MaxResults"].metadata.get("max")
+        size = self._largest_page(operation)
         with self._explained():
             for page in pages.paginate(**request, PaginationConfig={"PageSize": size}):
-                yield from page[member]
+                yield from page.get(member, [])
+
+    def _largest_page(self, operation: str) -> int | None:
+        members = self.request_shape(operation).members
+        return next((members[name].metadata.get("max") for name in _PAGE_SIZES if name in members), None)
 
     def request_shape(self, operation: str) -> t.Any:
         """Give the shape of an operation's request."""

@@ -63,6 +63,23 @@ def plain_same(_member: str, have: t.Any, want: t.Any) -> bool:
     return bool(have == want)
 
 
+def covers(have: t.Any, want: t.Any, whole: t.Container[str] = ()) -> bool:
+    """Say whether all that is wanted of a structure is so, whatever else it has; some of its members are compared as they are."""
+    if not isinstance(want, dict):
+        return bool(have == want)
+    return isinstance(have, dict) and all(
+        have.get(name) == value if name in whole else covers(have.get(name), value, whole) for name, value in want.items()
+    )
+
+
+def merged(have: t.Any, want: t.Any, whole: t.Container[str] = ()) -> t.Any:
+    """Give a structure with all that is wanted of it, and what else it had."""
+    if not isinstance(want, dict) or not isinstance(have, dict):
+        return want
+    parts = {name: value if name in whole else merged(have.get(name), value, whole) for name, value in want.items()}
+    return {**have, **parts}
+
+
 def plain_refusal(have: Thing, want: Thing, members: t.Iterable[str]) -> str:
     """Say what differs."""
     return ", ".join(f"{member} is {have.get(member)!r} and not {want[member]!r}" for member in members)
@@ -81,6 +98,7 @@ def plan_present(
     on_difference: OnDifference = OnDifference.FAIL,
     same: Same = plain_same,
     refusal: Refusal = plain_refusal,
+    deleted_first: bool = False,
 ) -> Plan:
     """Keep the first that is as wanted; else update or replace the first of all; create when there is none."""
     if not found:
@@ -93,9 +111,10 @@ def plan_present(
     if all(member in updatable for member in differences):
         return Plan((Step(Kind.UPDATE, have),), have, after)
     if on_difference is OnDifference.FAIL:
-        raise RefusedError(refusal(have, want, differences))
-    # The new one first: whoever needs one is never without.
-    return Plan((Step(Kind.CREATE), Step(Kind.DELETE, have)), have, want)
+        raise RefusedError(refusal(have, want, [member for member in differences if member not in updatable]))
+    # The new one first, where there can be both: whoever needs one is never without.
+    steps = (Step(Kind.CREATE), Step(Kind.DELETE, have))
+    return Plan(steps[::-1] if deleted_first else steps, have, want)
 
 
 def plan_absent(found: t.Sequence[Thing]) -> Plan:

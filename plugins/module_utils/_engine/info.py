@@ -24,6 +24,10 @@ class Info:
     filters: t.ClassVar[dict[str, str]] = {}
     """The options that AWS filters by, and the filter's key."""
     filters_member: t.ClassVar[str] = "Filters"
+    members: t.ClassVar[dict[str, str]] = {}
+    """The options that are members of the request itself, and the member."""
+    renamed: t.ClassVar[dict[str, str]] = {}
+    """The members that are not called after AWS's, by member, as with Resource."""
     rules: t.ClassVar[dict[str, t.Any]] = {}
     secrets: t.ClassVar[frozenset[str]] = frozenset()
 
@@ -39,15 +43,23 @@ class Info:
         """Ask AWS for all of it."""
         operation, member = self.item
         shape = self.api.answer_shape(operation).members[member].member
-        listed = self.api.items(operation, member, **self._request(operation))
-        return [shapes.to_result(shape, entry, option_name) for entry in listed if self.keep(entry)]
+        listed = (entry for request in self._requests(operation) for entry in self.api.items(operation, member, **request))
+        names = {option_name(one): name for one, name in self.renamed.items()}
+        return [shapes.renamed(shapes.to_result(shape, entry, option_name), names) for entry in listed if self.keep(entry)]
 
-    def _request(self, operation: str) -> dict[str, t.Any]:
+    def also(self, entries: t.Sequence[dict[str, t.Any]]) -> dict[str, t.Any]:
+        """Give what else to return."""
+        return {}
+
+    def _requests(self, operation: str) -> t.Iterator[dict[str, t.Any]]:
+        asked = {member: self.options[option] for option, member in self.members.items() if self.options.get(option)}
         said = {key: _as_list(self.options[option]) for option, key in self.filters.items() if self.options.get(option)}
         if not said:
-            return {}
+            yield asked
+            return
         shape = self.api.request_shape(operation).members[self.filters_member]
-        return {self.filters_member: shapes.filters(shape, said)}
+        for some in shapes.batches(shape, said):
+            yield {**asked, self.filters_member: shapes.filters(shape, some)}
 
 
 def _as_list(value: t.Any) -> t.Sequence[str]:

@@ -2,7 +2,7 @@
 # Simplified BSD License (see LICENSES/BSD-2-Clause.txt or https://opensource.org/licenses/BSD-2-Clause)
 # SPDX-License-Identifier: BSD-2-Clause
 
-"""Run a resource or a listing as an Ansible module; the only file of the engine that knows AnsibleModule."""
+"""Run a resource, a listing or an action as an Ansible module; the only file of the engine that knows AnsibleModule."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from ansible.module_utils.common.parameters import env_fallback
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import open_session
+from ansible_collections.fleet.ssm.plugins.module_utils._engine.action import Action, UnfinishedError
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.api import Api
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.arguments import HAS_YAML, argument_spec
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.converge import RefusedError
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.info import Info
+from ansible_collections.fleet.ssm.plugins.module_utils._engine.interruption import Interruption
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.resource import Outcome, Resource
 
 _NEEDS_NO_LOG = (
@@ -24,7 +26,7 @@ _NEEDS_NO_LOG = (
     " Set no_log: true on this task{instead}."
 )
 
-Kind = t.TypeVar("Kind", Resource, Info)
+Kind = t.TypeVar("Kind", Resource, Info, Action)
 
 
 def run_resource(kind: type[Resource], documentation: str) -> None:
@@ -37,17 +39,24 @@ def run_info(kind: type[Info], documentation: str) -> None:
     _run(kind, documentation, _list)
 
 
+def run_action(kind: type[Action], documentation: str) -> None:
+    """Be the main() of a module that has AWS do something once."""
+    _run(kind, documentation, _act)
+
+
 def _run(kind: type[Kind], documentation: str, work: t.Callable[[AnsibleModule, Kind], dict[str, t.Any]]) -> None:
     module = AnsibleModule(argument_spec=_spec(kind, documentation), supports_check_mode=True, **kind.rules)
     if not HAS_YAML:
         module.fail_json(msg=missing_required_lib("PyYAML"))
     try:
         session = open_session(AwsOptions.from_mapping(module.params))
-        result = work(module, kind(Api(session.client(kind.service)), module.params))
+        result = work(module, kind(Api(session.client(kind.service), session.client), module.params))
     except AwsFailure as failure:
         module.fail_json(msg=str(failure), error_code=failure.code)
     except RefusedError as refused:
         module.fail_json(msg=str(refused))
+    except UnfinishedError as left:
+        module.fail_json(msg=str(left), error_code=left.code, **left.result)
     module.exit_json(**result)
 
 
@@ -67,7 +76,16 @@ def _ensure(module: AnsibleModule, resource: Resource) -> dict[str, t.Any]:
 
 
 def _list(module: AnsibleModule, info: Info) -> dict[str, t.Any]:
-    return {"changed": False, info.noun: info.entries()}
+    entries = info.entries()
+    return {"changed": False, info.noun: entries, **info.also(entries)}
+
+
+def _act(module: AnsibleModule, action: Action) -> dict[str, t.Any]:
+    with Interruption() as watch:
+        ending = action.run(module.check_mode, watch)
+    if ending.failure:
+        module.fail_json(msg=ending.failure, **ending.result)
+    return ending.result
 
 
 def _diff(resource: Resource, outcome: Outcome) -> dict[str, t.Any]:

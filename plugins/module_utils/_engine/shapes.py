@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import typing as t
 
 Naming = t.Callable[[str], str]
@@ -14,6 +15,8 @@ Values = dict[str, t.Any]
 
 # AWS spells a tag one way in nearly every service; users write a dictionary.
 _TAG_MEMBERS = {"Key", "Value"}
+# Structures that do nothing but hold a list: users write the list.
+_HOLDERS = {"PatchRuleGroup": "PatchRules", "PatchFilterGroup": "PatchFilters"}
 
 
 def to_request(shape: t.Any, options: t.Mapping[str, t.Any], name: Naming) -> Values:
@@ -26,6 +29,8 @@ def to_result(shape: t.Any, value: t.Any, name: Naming) -> t.Any:
     """Give an answer, or a part of one, in plain JSON with the names of options; unknown members are left out."""
     if _is_tags(shape):
         return {tag["Key"]: tag["Value"] for tag in value}
+    if held := _HOLDERS.get(shape.name):
+        return to_result(shape.members[held], value.get(held, []), name)
     if shape.type_name == "structure":
         return {name(key): to_result(inner, value[key], name) for key, inner in shape.members.items() if value.get(key) is not None}
     if shape.type_name == "list":
@@ -37,9 +42,10 @@ def to_result(shape: t.Any, value: t.Any, name: Naming) -> t.Any:
     return value
 
 
-def problems(shape: t.Any, request: t.Mapping[str, t.Any], name: Naming) -> list[str]:
-    """Say which members are missing or break the limits of the model, in the words of the options."""
-    missing = [f"{name(member)} is required" for member in shape.required_members if member not in request]
+def problems(shape: t.Any, request: t.Mapping[str, t.Any], name: Naming, later: t.Container[str] = ()) -> list[str]:
+    """Say which members are missing, but for those set later, or break the limits of the model, in the words of the options."""
+    needed = (member for member in shape.required_members if member not in later)
+    missing = [f"{name(member)} is required" for member in needed if member not in request]
     return missing + [
         f"{name(member)} must be {limit}, not {_shown(value)}"
         for member, value in request.items()
@@ -47,17 +53,38 @@ def problems(shape: t.Any, request: t.Mapping[str, t.Any], name: Naming) -> list
     ]
 
 
+def renamed(values: t.Mapping[str, t.Any], names: t.Mapping[str, str]) -> Values:
+    """Give a result with other names for some of its own members."""
+    return {names.get(name, name): value for name, value in values.items()}
+
+
 def filters(shape: t.Any, wanted: t.Mapping[str, t.Sequence[str]]) -> list[Values]:
-    """Give a list of filters as the shape has them: one member holds the key, the other the values."""
+    """Give a list of filters as the shape has them: one member holds the key, the other the values, or a single value."""
     members = shape.member.members
+    key_member, *value_member = (member for member, inner in members.items() if inner.type_name == "string")
+    if value_member:
+        return [{key_member: key, value_member[0]: value} for key, values in wanted.items() for value in values]
     values_member = next(member for member, inner in members.items() if inner.type_name == "list")
-    key_member = next(member for member, inner in members.items() if inner.type_name == "string")
     return [{key_member: key, values_member: list(values)} for key, values in wanted.items()]
+
+
+def batches(shape: t.Any, wanted: t.Mapping[str, t.Sequence[str]]) -> list[dict[str, t.Sequence[str]]]:
+    """Split filters with more values than the shape lets one have, so that together they ask for the same."""
+    values = next((inner for inner in shape.member.members.values() if inner.type_name == "list"), None)
+    # A filter that has no list has a single value.
+    most = values.metadata.get("max") if values else 1
+    parts = [
+        [(key, listed[start : start + most]) for start in range(0, len(listed), most)] if most else [(key, listed)]
+        for key, listed in wanted.items()
+    ]
+    return [dict(chosen) for chosen in itertools.product(*parts)]
 
 
 def _into(shape: t.Any, value: t.Any, name: Naming) -> t.Any:
     if _is_tags(shape):
         return [{"Key": str(key), "Value": str(text)} for key, text in value.items()]
+    if held := _HOLDERS.get(shape.name):
+        return {held: _into(shape.members[held], value, name)}
     if shape.type_name == "structure":
         return to_request(shape, value, name)
     if shape.type_name == "list":

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.api import Api
 from ansible_collections.fleet.ssm.plugins.module_utils._engine.converge import RefusedError
+from ansible_collections.fleet.ssm.plugins.module_utils._parameters import reading
 
 
 class SecretParameter:
@@ -23,8 +24,7 @@ class SecretParameter:
 
     def owner(self) -> str:
         """Give the id of the thing whose secret is stored; empty when there is no such parameter."""
-        only_this = {"Key": "Name", "Option": "Equals", "Values": [self._name]}
-        found = next(self._api.items("DescribeParameters", "Parameters", ParameterFilters=[only_this]), None)
+        found = reading.described(self._api, self._name)
         if found is None:
             return ""
         description = str(found.get("Description", ""))

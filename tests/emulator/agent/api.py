@@ -12,6 +12,7 @@ import ssl
 import time
 import typing as t
 import urllib.error
+import urllib.parse
 import urllib.request
 import uuid
 
@@ -23,7 +24,7 @@ from tests.emulator.agent.identity import Credentials, HybridKey
 from tests.emulator.node_settings import NodeSettings
 
 _TIMEOUT = 20
-_TARGETS = {"ssm": "AmazonSSM", "kms": "TrentService"}
+_TARGETS = {"ssm": "AmazonSSM", "kms": "TrentService", "logs": "Logs_20140328"}
 _TOKEN = re.compile(r"<TokenValue>([^<]+)</TokenValue>")
 
 
@@ -62,11 +63,20 @@ class Api:
         self._tls = ssl.create_default_context(cafile=str(settings.ca_file))
 
     def call(self, operation: str, members: dict[str, t.Any], service: str = "ssm") -> dict[str, t.Any]:
-        """Call an operation of ssm or kms."""
+        """Call an operation of ssm, kms or logs."""
         headers = {"X-Amz-Target": f"{_TARGETS[service]}.{operation}", "Content-Type": "application/x-amz-json-1.1"}
         request = botocore.awsrequest.AWSRequest("POST", self.settings.ssm_url + "/", headers, json.dumps(members).encode())
         self._sign(request, self._usable_credentials(), service)
         return _parsed(self._send(request))
+
+    def put_object(self, bucket: str, key: str, data: bytes) -> None:
+        """Put an object into a bucket."""
+        url = f"{self.settings.ssm_url}/{bucket}/{urllib.parse.quote(key)}"
+        request = botocore.awsrequest.AWSRequest("PUT", url, {"Content-Type": "application/octet-stream"}, data)
+        by = self._usable_credentials()
+        keys = botocore.credentials.Credentials(by.access_key, by.secret_key, by.token or None)
+        botocore.auth.S3SigV4Auth(keys, "s3", self.settings.region).add_auth(request)
+        self._send(request)
 
     def create_control_channel(self) -> str:
         """Return a token for the control channel."""

@@ -27,6 +27,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0  # the real agent waits 5 s to 40 min (ses
 _KEEP_ALIVE = 54.0
 _RESENT = 3  # times that a reply is sent again when nobody acknowledges it (replytypes)
 _RESEND_AFTER = 5.0
+_CANCEL = "aws.ssm.cancelCommand"
 
 
 class Agent:
@@ -35,7 +36,8 @@ class Agent:
     def __init__(self, api: Api, machine: Machine) -> None:
         self._api = api
         self._machine = machine
-        self._jobs: set[str] = set()
+        self._taken: set[str] = set()
+        self._jobs: dict[str, jobs.Job] = {}
         self._sessions: dict[str, AgentSession] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket: aiohttp.ClientWebSocketResponse[bool] | None = None
@@ -167,15 +169,24 @@ class Agent:
         }
         await self._send(wire.document("agent_job_ack", taken, flags=0))
         # The service sends again what it does not know to have arrived; a job runs once.
-        if job["JobId"] not in self._jobs:
-            self._jobs.add(job["JobId"])
-            self._begin(self._run_job(job))
+        if job["JobId"] in self._taken:
+            return
+        self._taken.add(job["JobId"])
+        content = json.loads(job["Content"])
+        if job["Topic"].startswith(_CANCEL):
+            running = self._jobs.get(content["CancelMessageId"])
+            if running is not None:
+                running.cancel()
+        else:
+            self._begin(self._run_job(job, content))
 
-    async def _run_job(self, job: dict[str, t.Any]) -> None:
+    async def _run_job(self, job: dict[str, t.Any], content: dict[str, t.Any]) -> None:
         async def reply(content: jobs.Reply) -> None:
             await self._send_until_acknowledged("agent_job_reply", jobs.reply_content(job["JobId"], job["Topic"], content))
 
-        await jobs.run(self._machine, json.loads(job["Content"]), reply)
+        running = self._jobs[job["JobId"]] = jobs.Job(self._api, self._machine, content, reply)
+        await running.run()
+        del self._jobs[job["JobId"]]
 
     async def _on_task_acknowledged(self, message: wire.Message) -> None:
         self._arrived(str(message.json().get("MessageId")))

@@ -113,7 +113,7 @@ def enter(folder: pathlib.Path, hostname: str) -> None:
     pathlib.Path("/etc/machine-id").write_text(hashlib.sha256(str(folder).encode()).hexdigest()[:32] + "\n", encoding="ascii")
     _add_line("/etc/hosts", f"127.0.1.1 {hostname}")
     _libc.prctl(_PR_CAPBSET_DROP, _CAP_SYS_TIME)
-    _allow_sudo()
+    allow_sudo()
     for path, text in ((pathlib.Path("/usr/sbin/shutdown"), _SHUTDOWN), (pathlib.Path("/usr/sbin/reboot"), _REBOOT)):
         path.unlink(missing_ok=True)  # mostly a link to systemctl
         _write_program(path, text)
@@ -229,7 +229,8 @@ def _overlay(folder: pathlib.Path) -> pathlib.Path:
     return root
 
 
-def _allow_sudo() -> None:
+def allow_sudo() -> None:
+    """Let the user of sessions become root, as the agent does."""
     if shutil.which("sudo", path=_PATH) is not None:
         pathlib.Path("/etc/sudoers.d").mkdir(exist_ok=True)
         pathlib.Path("/etc/sudoers.d/ssm-agent-users").write_text(f"{_USER} ALL=(ALL) NOPASSWD:ALL\n", encoding="utf-8")

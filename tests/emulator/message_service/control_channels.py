@@ -16,7 +16,7 @@ from aiohttp import web
 
 from tests.emulator import wire
 from tests.emulator.faults import Faults
-from tests.emulator.state import Session, State
+from tests.emulator.state import Session, State, now
 from tests.emulator.statistics import Statistics
 
 from . import jobs
@@ -85,6 +85,8 @@ class ControlChannels:
         """Be a node's control channel until its socket closes."""
         channel = ControlChannel(ws, transport)
         older, self._open[node] = self._open.get(node), channel
+        if node in self._state.nodes:
+            self._state.nodes[node].connected = now()
         if older is not None:
             older.abort()
         try:

@@ -13,6 +13,7 @@ import datetime
 import json
 import re
 import typing as t
+import uuid
 
 from tests.emulator import wire
 from tests.emulator.state import Command, Invocation, State, now
@@ -20,7 +21,6 @@ from tests.emulator.state import Command, Invocation, State, now
 DONE = {"Success", "Failed", "TimedOut", "Cancelled"}
 NOT_REPORTED = {"", "InProgress", "PassedAndReboot", "SuccessAndReboot"}
 _DETAILS = {"TimedOut": "ExecutionTimedOut"}  # the agent speaks of the time that the document allows, not of the delivery
-KEPT_CHARACTERS = 24_000  # GetCommandInvocation's limit
 
 
 def job_id(command: Command, node: str) -> str:
@@ -35,21 +35,23 @@ def job(command: Command, node: str, region: str) -> bytes:
         "DocumentContent": command.document,
         "CommandId": command.command_id,
         "DocumentName": command.document_name,
-        "OutputS3KeyPrefix": "",
-        "OutputS3BucketName": "",
-        "CloudWatchLogGroupName": "",
-        "CloudWatchOutputEnabled": "false",
+        "OutputS3KeyPrefix": command.key_prefix,
+        "OutputS3BucketName": command.bucket,
+        "CloudWatchLogGroupName": command.log_group,
+        "CloudWatchOutputEnabled": str(command.logs).lower(),
     }
-    return wire.document(
-        "agent_job",
-        {
-            "Content": json.dumps(content),
-            "JobId": job_id(command, node),
-            "Topic": f"aws.ssm.sendCommand.{region}.{node}",
-            "SchemaVersion": 1,
-        },
-        flags=0,
-    )
+    return _frame(content, job_id(command, node), f"aws.ssm.sendCommand.{region}.{node}")
+
+
+def cancellation(command: Command, node: str, region: str) -> tuple[str, bytes]:
+    """Return the id and the frame of the job that cancels a command (agent/messageservice/utils, ParseCancelCommandMessage)."""
+    own_id = f"aws.ssm.{uuid.uuid4()}.{node}"
+    return own_id, _frame({"CancelMessageId": job_id(command, node)}, own_id, f"aws.ssm.cancelCommand.{region}.{node}")
+
+
+def _frame(content: dict[str, t.Any], own_id: str, topic: str) -> bytes:
+    job = {"Content": json.dumps(content), "JobId": own_id, "Topic": topic, "SchemaVersion": 1}
+    return wire.document("agent_job", job, flags=0)
 
 
 def parameters_for_node(declared: dict[str, t.Any], given: dict[str, list[str]]) -> dict[str, t.Any]:
@@ -87,15 +89,12 @@ def replied(state: State, content: dict[str, t.Any]) -> None:
 
 def take_in(invocation: Invocation, reply: dict[str, t.Any]) -> None:
     """Write what the agent reports into the invocation."""
-    steps = list((reply.get("runtimeStatus") or {}).values())
-    invocation.stdout = "".join(step.get("standardOutput") or "" for step in steps)[:KEPT_CHARACTERS]
-    invocation.stderr = "".join(step.get("standardError") or "" for step in steps)[:KEPT_CHARACTERS]
+    # Of a document with several steps each reply tells of one, and the last of none (agent/contracts/aggregator.go).
+    invocation.steps.update(reply.get("runtimeStatus") or {})
     status = str(reply.get("documentStatus") or "")
     if status in NOT_REPORTED:
         return
-    failed = [step for step in steps if step.get("status") not in ("Success", "Skipped")]
-    invocation.response_code = int((failed or steps or [{}])[0].get("code", -1))
-    starts = [moment for step in steps if (moment := moment_of(step.get("startDateTime")))]
+    starts = [moment for step in invocation.steps.values() if (moment := moment_of(step.get("startDateTime")))]
     invocation.started = min(starts, default=invocation.started)
     invocation.ended = now()
     invocation.status = status

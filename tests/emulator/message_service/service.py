@@ -16,6 +16,7 @@ import xml.sax.saxutils
 import aiohttp
 from aiohttp import web
 
+from tests.emulator import command_delivery
 from tests.emulator.faults import Faults
 from tests.emulator.state import Command, Session, State, now
 from tests.emulator.statistics import Statistics
@@ -107,10 +108,26 @@ class Service:
         """The wss:// address for the client's data channel; the real one's query has a cell number too."""
         return f"wss://{HOST}:{self.port}/v1/data-channel/{session_id}?role=publish_subscribe&cell-number=emulator"
 
-    def send_job(self, command: Command, instance_id: str) -> None:
-        """Send a Run Command job; the invocation's members change as the agent replies."""
-        frame = jobs.job(command, instance_id, self._state.region)
-        self._soon(self._controls.send_job(instance_id, jobs.job_id(command, instance_id), frame))
+    def advance(self, command: Command) -> None:
+        """Send a command to as many nodes as may run it now; the invocations' members change as agents reply."""
+        # Accounts and regions other than the first have no agents, so that nothing can be handed over there.
+        if command.command_id not in self._state.commands:
+            return
+        timeout = self._faults.limit.delivery or command.timeout_seconds
+        with self._state.lock:
+            is_there = command.stand_in.reaches if command.stand_in else self.is_connected
+            chosen = command_delivery.advance(command, now(), self._state.nodes, is_there, timeout)
+        for node in chosen:
+            if command.stand_in:
+                command.stand_in.begin(node)
+                continue
+            frame = jobs.job(command, node, self._state.region)
+            self._soon(self._controls.send_job(node, jobs.job_id(command, node), frame))
+
+    def cancel_job(self, command: Command, instance_id: str) -> None:
+        """Tell a node's agent to stop a command."""
+        job_id, frame = jobs.cancellation(command, instance_id, self._state.region)
+        self._soon(self._controls.send_job(instance_id, job_id, frame))
 
     def disconnect_node(self, instance_id: str) -> None:
         """Close the node's control channel and end its sessions."""
@@ -194,6 +211,8 @@ class Service:
     async def _keep_limits(self) -> None:
         while True:
             await asyncio.sleep(LOOK_AT_LIMITS_EVERY)
+            for command in [command for command in self._state.commands.values() if not command_delivery.is_over(command)]:
+                self.advance(command)
             for session_id, relay in list(self._relays.items()):
                 session = self._state.sessions.get(session_id)
                 if session is not None and not relay.over and (reason := limits.exceeded(session, relay, self._faults.limit)):

@@ -1,17 +1,17 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The documents that AWS owns and sessions and commands need; a user's own are moto's affair."""
+"""The documents that AWS owns and sessions and commands need, and what there is to know of any document that is used."""
 
 from __future__ import annotations
 
-import json
+import re
 import typing as t
 
-import moto.backends
+import yaml
 
-from tests.emulator.answers import ApiError, LeaveToMotoError
-from tests.emulator.operations.registry import Answer, Caller, Params, operation
+from tests.emulator.answers import ApiError
+from tests.emulator.operations.registry import Caller
 
 Document = dict[str, t.Any]
 
@@ -33,6 +33,7 @@ _SEPARATE = {
     "stdOutSeparatorPrefix": _text("(Optional) What is put before standard output", default=""),
     "stdErrSeparatorPrefix": _text("(Optional) What is put before standard error", default=""),
 }
+_UUID = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _PORT = {"portNumber": _text("(Optional) Port number of the server on the instance", default="80")}
 _LOCAL_PORT = {"localPortNumber": _text("(Optional) Port number on local machine to forward traffic to", default="0")}
 _HOST = _text("(Optional) Hostname or IP address of the destination server", default="localhost")
@@ -105,6 +106,78 @@ AWS_OWNED: dict[str, Document] = {
         "parameters": {"portNumber": _text("(Optional) Port number of SSH server on the instance", default="22")},
         "properties": {"portNumber": "{{ portNumber }}"},
     },
+    # distributing.py answers in the place of the agents: where they have the packages from is in no public place.
+    "AWS-ConfigureAWSPackage": {
+        "schemaVersion": "2.2",
+        "description": "Install or uninstall a Distributor package.",
+        "parameters": {
+            "action": _text(
+                "(Required) Specify whether or not to install or uninstall the package.", allowedValues=["Install", "Uninstall"]
+            ),
+            "installationType": _text(
+                "(Optional) Specify the type of installation.",
+                default="Uninstall and reinstall",
+                allowedValues=["Uninstall and reinstall", "In-place update"],
+            ),
+            "name": _text(
+                "(Required) The package to install/uninstall.",
+                allowedPattern=r"^arn:[a-z0-9][-.a-z0-9]{0,62}:[a-z0-9][-.a-z0-9]{0,62}:([a-z0-9][-.a-z0-9]{0,62})?:"
+                r"([a-z0-9][-.a-z0-9]{0,62})?:(package|document)\/[a-zA-Z0-9/:.\-_]{1,128}$|^[a-zA-Z0-9/:.\-_]{1,128}$",
+            ),
+            "version": _text("(Optional) The version of the package to install or uninstall.", default=""),
+            "additionalArguments": {
+                "type": "StringMap",
+                "description": "(Optional) The additional parameters to provide to your install, uninstall, or update scripts.",
+                "default": {},
+            },
+        },
+        "mainSteps": [
+            {
+                "action": "aws:configurePackage",
+                "name": "configurePackage",
+                "inputs": {
+                    "name": "{{ name }}",
+                    "action": "{{ action }}",
+                    "installationType": "{{ installationType }}",
+                    "version": "{{ version }}",
+                    "additionalArguments": "{{ additionalArguments }}",
+                },
+            }
+        ],
+    },
+    # What its steps do on a node is in no public place: patching.py answers in the place of the agents.
+    "AWS-RunPatchBaseline": {
+        "schemaVersion": "2.2",
+        "description": "Scans for or installs patches from a patch baseline to a Linux or Windows operating system.",
+        "parameters": {
+            "Operation": _text("(Required) The update or configuration to perform.", allowedValues=["Scan", "Install"]),
+            "AssociationId": _text("(Optional) The association that the compliance is reported for.", default=""),
+            "SnapshotId": _text("(Optional) The snapshot ID to use.", default="", allowedPattern=f"(^$)|(^{_UUID}$)"),
+            "InstallOverrideList": _text(
+                "(Optional) An https URL or an Amazon S3 URL to a list of patches to install.",
+                default="",
+                allowedPattern="(^$)|^https://.+$|^s3://([^/]+)/(.*?([^/]+))$",
+            ),
+            "BaselineOverride": _text(
+                "(Optional) An https URL or an Amazon S3 URL to baselines to use in place of the default ones.",
+                default="",
+                allowedPattern="(^$)|^https://.+$|^s3://([^/]+)/(.*?([^/]+))$",
+            ),
+            "RebootOption": _text(
+                "(Optional) Reboot behavior after a patch Install operation.",
+                default="RebootIfNeeded",
+                allowedValues=["RebootIfNeeded", "NoReboot"],
+            ),
+        },
+        "mainSteps": [
+            {
+                "action": "aws:runShellScript",
+                "name": "PatchLinux",
+                "precondition": {"StringEquals": ["platformType", "Linux"]},
+                "inputs": {"timeoutSeconds": 7200, "runCommand": []},
+            }
+        ],
+    },
     "AWS-RunShellScript": {
         "schemaVersion": "2.2",
         "description": "Run a shell script or specify the commands to run.",
@@ -130,11 +203,10 @@ AWS_OWNED: dict[str, Document] = {
 
 def find(caller: Caller, name: str) -> Document:
     """Return a document's content: the user's own one goes before ours of the same name."""
-    backend: t.Any = moto.backends.get_backend("ssm")[caller.state.account][caller.state.region]
-    own = backend._documents.get(name)
+    own = caller.state.documents.get(name)
     if own is not None:
-        content = own.find(own.default_version).content
-        document: Document = json.loads(content)
+        version = next(one for one in own.versions if one.number == own.default)
+        document: Document = yaml.safe_load(version.content)
         return document
     if name not in AWS_OWNED:
         raise ApiError("InvalidDocument", f"Document with name {name} does not exist.")
@@ -158,49 +230,19 @@ def check_parameters(document: Document, given: dict[str, list[str]]) -> None:
     missing = sorted(name for name, spec in declared.items() if "default" not in spec and name not in given)
     if missing:
         raise ApiError("InvalidParameters", f"Required parameters {missing} are missing.")
+    for name, values in given.items():
+        _check_values(name, declared[name], values)
+
+
+def _check_values(name: str, declared: Document, values: list[str]) -> None:
+    allowed, pattern = declared.get("allowedValues"), declared.get("allowedPattern")
+    for value in values:
+        if (allowed and value not in allowed) or (pattern and not re.search(pattern, value)):
+            raise ApiError("InvalidParameters", f"The value {value!r} of the parameter {name} is not allowed.")
 
 
 def kind_of(document: Document) -> str:
     """Return the document's type."""
-    return "Session" if "sessionType" in document else "Command"
-
-
-@operation("GetDocument")
-def get_document(caller: Caller, params: Params) -> Answer:
-    """Return a document of AWS's."""
-    document = _ours(caller, params)
-    return {
-        "Name": params["Name"],
-        "DocumentVersion": "1",
-        "Status": "Active",
-        "Content": json.dumps(document, indent=2),
-        "DocumentType": kind_of(document),
-        "DocumentFormat": "JSON",
-    }
-
-
-@operation("DescribeDocument")
-def describe_document(caller: Caller, params: Params) -> Answer:
-    """Describe a document of AWS's."""
-    document = _ours(caller, params)
-    return {
-        "Document": {
-            "Name": params["Name"],
-            "Owner": "Amazon",
-            "Status": "Active",
-            "DocumentVersion": "1",
-            "Description": document["description"],
-            "DocumentType": kind_of(document),
-            "SchemaVersion": document["schemaVersion"],
-            "DefaultVersion": "1",
-            "LatestVersion": "1",
-            "PlatformTypes": ["Linux", "MacOS"],
-        }
-    }
-
-
-def _ours(caller: Caller, params: Params) -> Document:
-    document = find(caller, params["Name"])
-    if document is not AWS_OWNED.get(params["Name"]):
-        raise LeaveToMotoError
-    return document
+    if "sessionType" in document:
+        return "Session"
+    return "Automation" if document.get("schemaVersion") == "0.3" else "Command"

@@ -1,13 +1,14 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What Systems Manager knows of nodes besides: patches, compliance, inventory, associations, and whose organisation they are in."""
+"""What Systems Manager knows of nodes besides: compliance, inventory, associations, and whose organisation they are in."""
 
 from __future__ import annotations
 
 import typing as t
 
 from tests.emulator.answers import ApiError
+from tests.emulator.operations import associations
 from tests.emulator.operations.nodes import information
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
@@ -15,14 +16,6 @@ from tests.emulator.state import Node, State, now
 
 _ORGANIZATION = "AWS-QuickSetup-ManagedNode"
 """The sync that the unified console's set-up makes."""
-
-
-@operation("DescribeInstancePatchStates")
-def describe_instance_patch_states(caller: Caller, params: Params) -> Answer:
-    """Tell the patch state of up to 50 nodes; one that was never scanned has no row."""
-    found = [caller.state.patch_states[node_id] for node_id in params["InstanceIds"] if node_id in caller.state.patch_states]
-    rows, token = page(found, "DescribeInstancePatchStates", params.get("MaxResults", 10), params.get("NextToken"))
-    return {"InstancePatchStates": rows, "NextToken": token}
 
 
 @operation("ListResourceComplianceSummaries")
@@ -59,9 +52,10 @@ def _item(kind: str, content: list[dict[str, str]]) -> Answer:
 @operation("DescribeInstanceAssociationsStatus")
 def describe_instance_associations_status(caller: Caller, params: Params) -> Answer:
     """List the associations of one node."""
-    if params["InstanceId"] not in caller.state.nodes:
+    node = caller.state.nodes.get(params["InstanceId"])
+    if node is None:
         raise ApiError("InvalidInstanceId", f"{params['InstanceId']} is not valid.")
-    found = caller.state.associations.get(params["InstanceId"], [])
+    found = [*caller.state.associations.get(node.instance_id, []), *associations.of_node(caller, node)]
     rows, token = page(found, "DescribeInstanceAssociationsStatus", params.get("MaxResults", 50), params.get("NextToken"))
     return {"InstanceAssociationStatusInfos": rows, "NextToken": token}
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import typing as t
 
 import moto.backends
@@ -53,10 +54,16 @@ def describe_instance_information(caller: Caller, params: Params) -> Answer:
     given = [*_old_filters(params), *_new_filters(params, "Filters")]
     nodes = _filtered(caller, given, "InvalidInstanceInformationFilterValue")
     rows, token = _paged("DescribeInstanceInformation", nodes, params)
+    latest = max((_version(node) for node in caller.state.nodes.values()), default=())
     return {
-        "InstanceInformationList": [{**information(caller, node), "IsLatestVersion": True} for node in rows],
+        "InstanceInformationList": [{**information(caller, node), "IsLatestVersion": _version(node) == latest} for node in rows],
         "NextToken": token,
     }
+
+
+def _version(node: Node) -> tuple[int, ...]:
+    """Give a version to compare; the latest that AWS has released is the newest that a node has."""
+    return tuple(int(number) for number in re.findall(r"\d+", node.agent_version))
 
 
 @operation("DescribeInstanceProperties")

@@ -108,6 +108,17 @@ def update_instance_information(caller: Caller, params: Params) -> Answer:
     return {}
 
 
+@operation("UpdateManagedInstanceRole")
+def update_managed_instance_role(caller: Caller, params: Params) -> Answer:
+    """Give a hybrid node another role."""
+    with caller.state.lock:
+        node = caller.state.nodes.get(params["InstanceId"])
+        if node is None or not node.instance_id.startswith("mi-"):
+            raise ApiError("InvalidInstanceId", f"Not existing InstanceId {params['InstanceId']}")
+        node.iam_role = params["IamRole"]
+    return {}
+
+
 @operation("DeregisterManagedInstance")
 def deregister_managed_instance(caller: Caller, params: Params) -> Answer:
     """Forget a hybrid node."""

@@ -11,6 +11,7 @@ import pathlib
 import typing as t
 
 from tests.emulator.accounts import Accounts
+from tests.emulator.faults import Faults
 from tests.emulator.state import Credential, MessageService, State
 from tests.emulator.statistics import Statistics
 
@@ -27,6 +28,7 @@ class Caller:
     statistics: Statistics
     credential: Credential | None  # None: anonymous, or signed by a hybrid node's own key
     accounts: Accounts
+    faults: Faults
     node: str = ""  # the hybrid node that signed by its own key
 
 

@@ -12,7 +12,7 @@ import moto.backends
 
 from tests.emulator import moments
 from tests.emulator.answers import ApiError
-from tests.emulator.operations import documents
+from tests.emulator.operations import documents, settings
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
 from tests.emulator.state import Session, now
@@ -32,6 +32,8 @@ def start_session(caller: Caller, params: Params) -> Answer:
     documents.check_parameters(document, params.get("Parameters", {}))
     if not caller.service.is_connected(target):
         raise ApiError("TargetNotConnected", f"{target} is not connected.")
+    if target.startswith("mi-") and settings.value_of(caller.state, settings.ACTIVATION_TIER) != settings.ADVANCED:
+        raise ApiError("BadRequest", "Enable advanced-instances tier to use Session Manager with your on-premises instances")
     idle_limit, duration_limit = _limits(documents.find(caller, documents.PREFERENCES))
     session = Session(
         session_id=f"{_owner(caller)}-{secrets.token_hex(9)[:17]}",

@@ -1,7 +1,7 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tags of hybrid nodes, by Systems Manager and by the tagging API."""
+"""Tags of hybrid nodes and other things of ours, by Systems Manager, and those of nodes by the tagging API."""
 
 from __future__ import annotations
 
@@ -13,46 +13,51 @@ import moto.backends
 from tests.emulator.answers import ApiError, LeaveToMotoError
 from tests.emulator.operations.registry import Answer, Caller, Params, operation
 from tests.emulator.paging import page
-from tests.emulator.state import Node
 
 _KIND = "ManagedInstance"
+_OURS = {"Document", "MaintenanceWindow", "PatchBaseline"}
+"""Kinds that moto is never asked for."""
 _RESOURCE_TYPE = "ssm:managed-instance"
 _TAGGING: t.Final = "resourcegroupstaggingapi"
 _MOST = 100  # resources a page
 
 
-def _node(caller: Caller, params: Params) -> Node:
-    if params["ResourceType"] != _KIND:
-        raise LeaveToMotoError
-    node = caller.state.nodes.get(params["ResourceId"])
-    if node is None or not node.instance_id.startswith("mi-"):
+def _tags_of(caller: Caller, params: Params) -> dict[str, str]:
+    """Give the tags of what is asked for, to be changed; what is not ours is moto's affair."""
+    kind, resource_id = params["ResourceType"], params["ResourceId"]
+    if kind != _KIND:
+        if (kind, resource_id) in caller.state.tags:
+            return caller.state.tags[kind, resource_id]
+        if kind not in _OURS:
+            raise LeaveToMotoError
+    node = caller.state.nodes.get(resource_id)
+    if kind != _KIND or node is None or not node.instance_id.startswith("mi-"):
         raise ApiError("InvalidResourceId", "The resource ID is not valid. Verify that you entered the correct ID and try again.")
-    return node
+    return node.tags
 
 
 @operation("AddTagsToResource")
 def add_tags_to_resource(caller: Caller, params: Params) -> Answer:
     """Set tags."""
-    node = _node(caller, params)
     with caller.state.lock:
-        node.tags.update({tag["Key"]: tag["Value"] for tag in params["Tags"]})
+        _tags_of(caller, params).update({tag["Key"]: tag["Value"] for tag in params["Tags"]})
     return {}
 
 
 @operation("RemoveTagsFromResource")
 def remove_tags_from_resource(caller: Caller, params: Params) -> Answer:
     """Remove tags."""
-    node = _node(caller, params)
     with caller.state.lock:
+        tags = _tags_of(caller, params)
         for key in params["TagKeys"]:
-            node.tags.pop(key, None)
+            tags.pop(key, None)
     return {}
 
 
 @operation("ListTagsForResource")
 def list_tags_for_resource(caller: Caller, params: Params) -> Answer:
-    """List the tags of one node."""
-    return {"TagList": _tags(_node(caller, params).tags)}
+    """List the tags of one thing."""
+    return {"TagList": _tags(_tags_of(caller, params))}
 
 
 @operation("GetResources", _TAGGING)

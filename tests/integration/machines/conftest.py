@@ -9,7 +9,7 @@ import collections.abc
 
 import pytest
 
-from tests.machines import bases, prerequisites
+from tests.machines import bases, prerequisites, signing
 from tests.machines.site import Site, remove_orphans
 
 
@@ -31,4 +31,15 @@ def machine_bases() -> None:
 def site(machine_bases: None) -> collections.abc.Iterator[Site]:
     """A private network for the machines of one test file, all of it gone afterwards."""
     with Site() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def signer(machine_bases: None, tmp_path_factory: pytest.TempPathFactory) -> collections.abc.Iterator[signing.Signer]:
+    """Who signs the packages of one test file, or a skip where there can be none."""
+    reason = prerequisites.missing_of(prerequisites.PACKAGING_PROGRAMS)
+    if reason:
+        pytest.skip(reason)
+    # gpg's socket is in it, whose path may have 107 characters.
+    with signing.Signer(tmp_path_factory.mktemp("k") / "k") as made:
         yield made

@@ -41,16 +41,16 @@ class Run:
 
     def fact(self, host: str, name: str) -> t.Any:
         """Return a fact that was set there."""
-        found = [
-            result["ansible_facts"][name] for where, _task, result in self.tasks if where == host and "ansible_facts" in result
-        ]
-        return found[-1]
+        facts = [result.get("ansible_facts", {}) for where, _task, result in self.tasks if where == host]
+        return [found[name] for found in facts if name in found][-1]
 
 
 class Playbooks:
     """Runs plays on machines from a folder of its own."""
 
-    def __init__(self, folder: pathlib.Path, machines: t.Mapping[str, Machine]) -> None:
+    def __init__(
+        self, folder: pathlib.Path, machines: t.Mapping[str, Machine], environment: t.Mapping[str, str] | None = None
+    ) -> None:
         self._folder = folder
         self._record = folder / "record"
         self._inventory = folder / "hosts.ini"
@@ -69,19 +69,28 @@ class Playbooks:
             "ANSIBLE_CALLBACK_PLUGINS": str(_INTEGRATION / "callback_plugins"),
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
             "RECORDER_FILE": str(self._record),
+            **(environment or {}),
         }
 
-    def role(self, entry: str, variables: dict[str, t.Any], *arguments: str) -> Run:
-        """Run an entry point of fleet.ssm.agent on all machines."""
-        role = {"ansible.builtin.import_role": {"name": "fleet.ssm.agent", "tasks_from": entry}, "vars": variables}
+    def role(self, entry: str, variables: dict[str, t.Any], *arguments: str, name: str = "agent") -> Run:
+        """Run an entry point of one of the collection's roles on all machines."""
+        role = {"ansible.builtin.import_role": {"name": f"fleet.ssm.{name}", "tasks_from": entry}, "vars": variables}
         return self.tasks([{"name": "Role", **role}], *arguments)
 
     def tasks(self, tasks: list[dict[str, t.Any]], *arguments: str) -> Run:
         """Run tasks on all machines."""
+        return self.plays([{"hosts": "all", "gather_facts": False, "tasks": tasks}], *arguments)
+
+    def plays(self, plays: list[dict[str, t.Any]], *arguments: str) -> Run:
+        """Run whole plays."""
         play = self._folder / "play.yml"
-        play.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]), encoding="utf-8")
+        play.write_text(json.dumps(plays), encoding="utf-8")
+        return self.playbook(str(play), *arguments)
+
+    def playbook(self, play: str, *arguments: str) -> Run:
+        """Run a playbook, a file or one of the collection's."""
         self._record.unlink(missing_ok=True)
-        command = ["ansible-playbook", "-i", str(self._inventory), str(play), *arguments]
+        command = ["ansible-playbook", "-i", str(self._inventory), play, *arguments]
         done = subprocess.run(
             command, cwd=self._folder, env=self._environment, capture_output=True, text=True, timeout=200, check=False
         )

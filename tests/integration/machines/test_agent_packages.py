@@ -16,6 +16,8 @@ from tests.machines import agent_packages, bucket, prerequisites
 from tests.machines.machine import Machine
 from tests.machines.site import Site
 
+pytestmark = pytest.mark.long
+
 _VERSION = "3.3.1.0"
 _REGISTER = ("amazon-ssm-agent", "-register", "-y", "-code", "secret", "-id", "an-id", "-region", "us-east-1")
 _VAULT = "var/lib/amazon/ssm/Vault/Store/RegistrationKey"

@@ -17,6 +17,8 @@ from tests.machines import agent_packages, bucket, prerequisites, signing
 from tests.machines.machine import Machine
 from tests.machines.site import Site
 
+pytestmark = pytest.mark.long
+
 _OLD, _NEW = "3.3.1.0", "3.3.2.0"
 _HOSTS = {"debian": "deb", "rocky": "rpm"}
 _FOLDERS = {"deb": "debian_amd64", "rpm": "linux_amd64"}
@@ -185,6 +187,7 @@ def test_a_bare_server_gets_a_configured_and_running_agent_and_then_stays_as_it_
         assert run.fact(host, "agent_found") == {
             "kind": _HOSTS[host],
             "version": _OLD,
+            "previous_version": None,
             "unit": _UNIT,
             "running": True,
             "enabled": True,

@@ -17,6 +17,8 @@ from tests.machines import bases, site
 from tests.machines.machine import Machine, NotUpError
 from tests.machines.site import Site
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def machine(site: Site) -> Machine:

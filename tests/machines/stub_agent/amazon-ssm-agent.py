@@ -1,15 +1,23 @@
 # Copyright: Contributors to the fleet.ssm project
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stand-in for amazon-ssm-agent: what it says, and the order in which it registers (core/agent_parser.go there)."""
+"""Stand-in for amazon-ssm-agent: what it says, the order in which it registers (core/agent_parser.go there), and the emulator's
+own agent for what it then does."""
 
 import argparse
+import asyncio
 import json
 import pathlib
 import signal
+import subprocess
 import sys
-import urllib.error
-import urllib.request
+import typing
+
+# Where the package has the emulator's simulated agent.
+sys.path.insert(0, "/usr/lib/amazon-ssm-agent")
+
+if typing.TYPE_CHECKING:
+    from tests.emulator.node_settings import NodeSettings
 
 STATE = pathlib.Path("/var/lib/amazon/ssm")
 VAULT = STATE / "Vault" / "Store" / "RegistrationKey"
@@ -36,36 +44,40 @@ def write_vault(content: dict[str, str]) -> None:
     VAULT.write_text(json.dumps(content), encoding="utf-8")
 
 
-def call(region: str, members: dict[str, str]) -> dict[str, str]:
-    """Ask Systems Manager to register this machine."""
-    headers = {"X-Amz-Target": "AmazonSSM.RegisterManagedInstance", "Content-Type": "application/x-amz-json-1.1"}
-    request = urllib.request.Request(f"https://ssm.{region}.amazonaws.com/", json.dumps(members).encode(), headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        content: dict[str, str] = json.loads(answer.read())
-        return content
+def settings(region: str) -> "NodeSettings":
+    """Say where AWS is."""
+    from tests.emulator.node_settings import NodeSettings
+
+    hostname, addresses = (subprocess.run(["hostname", *more], capture_output=True, text=True, check=True) for more in ([], ["-I"]))
+    return NodeSettings(
+        name=hostname.stdout.strip(),
+        folder=STATE,
+        region=region,
+        ssm_url=f"https://ssm.{region}.amazonaws.com",
+        messages_url=f"https://ssmmessages.{region}.amazonaws.com",
+        ca_file=pathlib.Path("/etc/ssl/certs/ca-certificates.crt"),
+        ip_address=addresses.stdout.split()[0],
+        agent_version=version(),
+    )
 
 
 def register(code: str, activation: str, region: str) -> int:
     """Register; the old registration is blanked before AWS is asked, and is not put back when AWS refuses."""
+    from tests.emulator.agent import api
+    from tests.emulator.agent.identity import HybridKey
+
     write_vault({})
     fingerprint = pathlib.Path("/etc/machine-id").read_text(encoding="utf-8").strip()
-    members = {
-        "ActivationId": activation,
-        "ActivationCode": code,
-        "PublicKey": "stub",
-        "PublicKeyType": "Rsa",
-        "Fingerprint": fingerprint,
-    }
+    key = HybridKey.generate()
     try:
-        answer = call(region, members)
-    except (OSError, urllib.error.HTTPError) as error:
-        said = error.read().decode() if isinstance(error, urllib.error.HTTPError) else error
-        print(f"ERROR Registration failed due to error registering the instance with AWS SSM. {said}", file=sys.stderr)
+        node = api.register(settings(region), activation, code, key, fingerprint)
+    except OSError as error:
+        print(f"ERROR Registration failed due to error registering the instance with AWS SSM. {error}", file=sys.stderr)
         return 1
-    identity = {"ManagedInstanceID": answer["InstanceId"], "Region": region}
-    write_vault({**identity, "instanceFingerprint": fingerprint, "privateKey": "stub"})
+    identity = {"ManagedInstanceID": node, "Region": region}
+    write_vault({**identity, "instanceFingerprint": fingerprint, "privateKey": key.to_text()})
     REGISTRATION.write_text(json.dumps(identity), encoding="utf-8")
-    print(f"Successfully registered the instance with AWS SSM using Managed instance-id: {answer['InstanceId']}")
+    print(f"Successfully registered the instance with AWS SSM using Managed instance-id: {node}")
     return 0
 
 
@@ -77,9 +89,22 @@ def clear() -> int:
 
 
 def serve() -> int:
-    """Run until stopped."""
+    """Be the node, or wait to be one, until stopped."""
     log(f"INFO Amazon SSM Agent v{version()} is running")
-    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    known = json.loads(VAULT.read_text(encoding="utf-8")) if VAULT.exists() else {}
+    if not known:
+        signal.sigwait({signal.SIGTERM, signal.SIGINT})
+        return 0
+    from tests.emulator.agent import api, isolation
+    from tests.emulator.agent.control import Agent
+    from tests.emulator.agent.identity import HybridKey
+
+    identity = api.Registration(HybridKey.from_text(known["privateKey"]), known["instanceFingerprint"])
+    node = api.Api(settings(known["Region"]), known["ManagedInstanceID"], None, identity)
+    isolation.allow_sudo()
+    machine = isolation.furnish(python=True)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+    asyncio.run(Agent(node, machine).run())
     return 0
 
 

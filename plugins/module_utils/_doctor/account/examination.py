@@ -19,7 +19,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account import (
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.asking import Account, DeniedError, NoAnswerError
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.facts import Facts, Question
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.network_checks import Network
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check, denied, fail, ok, skip, unknown
+from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import FAIL, Check, denied, fail, ok, skip, unknown
 
 _NETWORK = {
     "C12": network_checks.endpoints,
@@ -123,7 +123,18 @@ def _checks(account: Account) -> dict[str, t.Callable[[Facts], Check]]:
 
 def _known(facts: Facts) -> Check:
     row = facts.row
-    return node_checks.known(row, str(facts.question), facts.region, [] if row else facts.elsewhere)
+    return _with_console(facts, node_checks.known(row, str(facts.question), facts.region, [] if row else facts.elsewhere))
+
+
+def _reports(facts: Facts) -> Check:
+    return _with_console(facts, node_checks.reports(facts.row))
+
+
+def _with_console(facts: Facts, check: Check) -> Check:
+    """Add what the console shows where an instance does not report: nobody may be able to look at the machine itself."""
+    if check.status != FAIL or facts.is_hybrid or not facts.question.instance_id or not facts.instance:
+        return check
+    return check._replace(evidence=f"{check.evidence} {facts.console}")
 
 
 def _activation(facts: Facts) -> Check:
@@ -204,7 +215,7 @@ def _state(facts: Facts) -> Check:
 
 _CHECKS: dict[str, t.Callable[[Facts], Check]] = {
     "C2": _known,
-    "C3": lambda facts: node_checks.reports(facts.row),
+    "C3": _reports,
     "C4": lambda facts: node_checks.session_channel(facts.row, facts.connection),
     "C5": _version,
     "C6": _activation,

@@ -11,7 +11,13 @@ import functools
 import json
 import typing as t
 
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.asking import Account, Answer, DeniedError, RefusedError
+from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.asking import (
+    Account,
+    Answer,
+    DeniedError,
+    NoAnswerError,
+    RefusedError,
+)
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.node_checks import ONLINE
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.account.right_checks import HOST_MANAGEMENT, NEEDED, OFF, WANTED
 
@@ -172,6 +178,16 @@ class Facts:
         """Give EC2's status checks of the instance."""
         answer = self._account.ask("ec2", "DescribeInstanceStatus", InstanceIds=[self.question.instance_id])
         return next(iter(answer.get("InstanceStatuses", [])), None)
+
+    @property
+    def console(self) -> str:
+        """Say what the instance's console shows of the agent, which writes its version there when it starts."""
+        try:
+            answer = self._account.ask("ec2", "GetConsoleOutput", InstanceId=self.question.instance_id)
+        except NoAnswerError as error:
+            return f"Its console cannot be read: {error}"
+        lines = [" ".join(line.split()) for line in str(answer.get("Output") or "").splitlines() if "SSM Agent" in line]
+        return f"Its console says: {lines[-1][:200]}" if lines else "Its console shows nothing of an SSM Agent."
 
     @functools.cached_property
     def profile(self) -> Answer | None:

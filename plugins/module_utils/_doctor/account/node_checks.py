@@ -141,7 +141,7 @@ def updates(associations: t.Sequence[Row]) -> Check:
     """C20: what updates the agent works; having nothing that does is no fault."""
     found = [one for one in associations if one.get("Name") == UPDATE_DOCUMENT]
     if not found:
-        return skip("C20", f"No association of {UPDATE_DOCUMENT} keeps the agent up to date.")
+        return skip("C20", f"No association of {UPDATE_DOCUMENT} keeps the agent up to date (agent_auto_update makes one).")
     status = str(found[0].get("Status") or found[0].get("DetailedStatus") or "unknown")
     seen = f"The association {found[0].get('AssociationId', '')} of {UPDATE_DOCUMENT} has the status {status}."
     if status == "Failed":

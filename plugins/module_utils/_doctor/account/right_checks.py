@@ -38,7 +38,7 @@ WANTED = (
     "ssm:UpdateInstanceAssociationStatus",
     "ssm:PutInventory",
     "ssm:PutComplianceItems",
-    "ssm:GetDeployablePackageSnapshotForInstance",
+    "ssm:GetDeployablePatchSnapshotForInstance",
     "ssm:GetManifest",
 )
 _ATTACH = f"Attach the policy {CORE_POLICY} to the role. Then restart the agent."

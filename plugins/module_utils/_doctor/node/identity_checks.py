@@ -7,10 +7,11 @@
 import configparser
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import SHARED_CREDENTIALS
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check, fail, ok, skip, unknown, warn
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_checks import AS_ROOT
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_facts import AgentFacts
-from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.identity_facts import CREDENTIALS, IdentityFacts
+from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.identity_facts import IdentityFacts
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.symptoms import RESTART, Symptom, recognise
 
 Symptoms = t.Mapping[str, Symptom]
@@ -90,7 +91,7 @@ def credentials(who: IdentityFacts, agent: AgentFacts, told: Symptoms, now: floa
     if who.is_hybrid and _ini_error(who.credentials):
         return fail(
             "N12",
-            "{}: {}".format(CREDENTIALS, _ini_error(who.credentials)),
+            "{}: {}".format(SHARED_CREDENTIALS, _ini_error(who.credentials)),
             "The agent cannot write its credentials to the file, which is no valid ini file.",
             "Correct or remove the file. " + RESTART,
         )

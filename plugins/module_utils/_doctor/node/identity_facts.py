@@ -4,23 +4,15 @@
 
 """Find out who the node is: registration, fingerprint, credentials, metadata service. I/O; runs on nodes, with Python 3.6."""
 
-import re
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent import platforms
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import SHARED_CREDENTIALS
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node import registration
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.machine import Machine, UnreadableError
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.metadata_service import Metadata
 
 _STORE = "/var/lib/amazon/ssm"
-CREDENTIALS = "/root/.aws/credentials"
-
-# Where the agent looks too, common/identity/availableidentities/ec2/ec2detector: Nitro's DMI, Xen's BIOS and UUID.
-_SIGNS_OF_EC2 = (
-    ("/sys/class/dmi/id/sys_vendor", "Amazon EC2"),
-    ("/sys/class/dmi/id/bios_vendor", "Amazon EC2"),
-    ("/sys/class/dmi/id/bios_version", r".*\.amazon"),
-    ("/sys/hypervisor/uuid", "ec2"),
-)
 
 
 class IdentityFacts(t.NamedTuple):
@@ -64,7 +56,7 @@ def gather(machine: Machine) -> IdentityFacts:
         _STORE + "/runtimeconfig/identity_config.json",
         "/etc/machine-id",
         "/var/lib/dbus/machine-id",
-        CREDENTIALS,
+        SHARED_CREDENTIALS,
     ):
         try:
             texts[name] = machine.text(name) or ""
@@ -76,7 +68,7 @@ def gather(machine: Machine) -> IdentityFacts:
         fingerprint=registration.fingerprint(texts[_STORE + "/Vault/Store/InstanceFingerprint"]),
         machine_id=(texts["/etc/machine-id"] or texts["/var/lib/dbus/machine-id"]).strip(),
         identity=registration.identity(texts[_STORE + "/runtimeconfig/identity_config.json"]),
-        credentials=texts[CREDENTIALS],
+        credentials=texts[SHARED_CREDENTIALS],
         is_ec2=_is_ec2(machine),
         metadata=Metadata(error="it was not asked"),
         unreadable=unreadable,
@@ -84,7 +76,7 @@ def gather(machine: Machine) -> IdentityFacts:
 
 
 def _is_ec2(machine: Machine) -> bool:
-    return any(re.match(words, _text(machine, name), re.IGNORECASE) for name, words in _SIGNS_OF_EC2)
+    return platforms.is_ec2(lambda name: _text(machine, name))
 
 
 def _text(machine: Machine, name: str) -> str:

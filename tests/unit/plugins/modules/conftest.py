@@ -18,6 +18,9 @@ import pytest
 from ansible.module_utils import basic
 from ansible_collections.fleet.ssm.plugins.module_utils._engine import module as engine_module
 
+from tests.unit.conftest import FakeAws
+from tests.unit.plugins.modules.emulated_account import EmulatedAccount
+
 Answer = dict[str, t.Any]
 
 
@@ -94,6 +97,20 @@ class FakeSsm:
     def _GetParameter(self, Name: str, WithDecryption: bool) -> Answer:  # noqa: N802, N803
         return {"Parameter": self.parameters[Name] if WithDecryption else {}}
 
+    def _GetParameters(self, Names: t.Sequence[str], WithDecryption: bool) -> Answer:  # noqa: N802, N803
+        assert WithDecryption
+        # AWS's own order is none.
+        asked = [(name, *name.partition(":")) for name in sorted(Names)]
+        found = [
+            {**self.parameters[name], "Selector": colon + end, "ARN": f"arn:{name}"}
+            for _asked, name, colon, end in asked
+            if name in self.parameters
+        ]
+        return {
+            "Parameters": found,
+            "InvalidParameters": [whole for whole, name, _colon, _end in asked if name not in self.parameters],
+        }
+
     def _DeleteParameter(self, Name: str) -> Answer:  # noqa: N802, N803
         del self.parameters[Name]
         return {}
@@ -107,7 +124,8 @@ class FakePaginator:
         self._method = method
 
     def paginate(self, PaginationConfig: Answer, **request: t.Any) -> t.Iterator[Answer]:  # noqa: N803
-        answer = getattr(self._client, self._method)(**request, MaxResults=PaginationConfig["PageSize"])
+        size = {"MaxResults": PaginationConfig["PageSize"]} if PaginationConfig["PageSize"] else {}
+        answer = getattr(self._client, self._method)(**request, **size)
         ((member, entries),) = answer.items()
         for entry in entries:
             yield {member: [entry]}
@@ -115,12 +133,13 @@ class FakePaginator:
 
 
 class FakeSession:
-    """What open_session gives."""
+    """What open_session gives: a module of Systems Manager asks no other service."""
 
     def __init__(self, client: FakeSsm) -> None:
         self._client = client
 
-    def client(self, _service: str) -> FakeSsm:
+    def client(self, service: str) -> FakeSsm:
+        assert service == self._client.meta.service_model.service_name
         return self._client
 
 
@@ -149,3 +168,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         return t.cast("Answer", json.loads(capsys.readouterr().out))
 
     return _run
+
+
+@pytest.fixture
+def emulated(fake_aws: FakeAws) -> EmulatedAccount:
+    """An empty account whose operations are the emulator's."""
+    return EmulatedAccount(fake_aws)

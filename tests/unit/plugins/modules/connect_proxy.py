@@ -10,30 +10,23 @@ import socket
 import threading
 import types
 
+from tests.listening import Listening
+
 
 class ConnectProxy:
     """Listens on 127.0.0.1 as long as the ``with`` block lasts."""
 
     def __init__(self, port: int) -> None:
         self._target = ("127.0.0.1", port)
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
         self.asked: list[str] = []
+        self._listening = Listening(self._tunnel)
+        self.url = f"http://127.0.0.1:{self._listening.port}"
 
     def __enter__(self) -> ConnectProxy:
-        threading.Thread(target=self._accept, daemon=True).start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, where: types.TracebackType | None) -> None:
         self._listening.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _address = self._listening.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._tunnel, args=(client,), daemon=True).start()
 
     def _tunnel(self, client: socket.socket) -> None:
         request = b""

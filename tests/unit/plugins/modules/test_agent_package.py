@@ -12,7 +12,8 @@ import socket
 import typing as t
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.module_utils._machine import installation, system
+from ansible_collections.fleet.ssm.plugins.module_utils._machine import installation, package, system
+from ansible_collections.fleet.ssm.plugins.module_utils._machine.programs import Said
 from ansible_collections.fleet.ssm.plugins.modules import agent_package
 
 from tests.machines import prerequisites
@@ -53,7 +54,7 @@ class Machine:
         assert pathlib.Path(path).read_bytes() == b"the package"
         self.has((kind, "3.3.2.0"))
 
-    def remove(self, kind: str, simulate: bool) -> None:
+    def remove(self, _name: str, kind: str, simulate: bool) -> None:
         self.removed.append(kind)
         self.packages = []
 
@@ -73,10 +74,10 @@ def machine(
 ) -> collections.abc.Iterator[Machine]:
     with Bucket(socket.create_server(("127.0.0.1", 0)), tmp_path, ("localhost",)) as bucket:
         made = Machine(bucket, signer, tmp_path, run)
-        monkeypatch.setattr(installation, "installed", lambda: list(made.packages))
+        monkeypatch.setattr(installation, "installed", lambda _name: list(made.packages))
         monkeypatch.setattr(installation, "install", made.install)
         monkeypatch.setattr(installation, "remove", made.remove)
-        monkeypatch.setattr(installation, "version_in", lambda _kind, _path: "3.3.2.0")
+        monkeypatch.setattr(installation, "version_in", lambda _name, _kind, _path: "3.3.2.0")
         monkeypatch.setattr(system, "this_system", lambda: system.System("rpm", "arm64", True))
         yield made
 
@@ -150,7 +151,7 @@ def test_a_snap_is_removed_only_when_asked_for(machine: Machine) -> None:
 
 
 def test_a_package_that_is_another_program_is_refused(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installation, "version_in", lambda _kind, _path: "")
+    monkeypatch.setattr(installation, "version_in", lambda _name, _kind, _path: "")
     assert "is no SSM agent" in machine.ensure()["msg"]
     assert machine.packages == []
 
@@ -171,3 +172,48 @@ def test_without_keys_those_of_aws_count_and_no_other(machine: Machine, signer: 
 
 def test_a_missing_region_is_told(machine: Machine) -> None:
     assert "not the name of an AWS region" in machine.ensure(source="regional", mirror=None)["msg"]
+
+
+class Mac:
+    """What pkgutil says of the package."""
+
+    status = "signed by a developer certificate issued by Apple for distribution"
+    signer = "Developer ID Installer: Example Corp (ABCDE12345)"
+
+    def run(self, *command: str) -> Said:
+        assert command[:2] == ("pkgutil", "--check-signature")
+        assert pathlib.Path(command[2]).read_bytes() == b"the package"
+        return Said(0, f"   Status: {self.status}\n   Certificate Chain:\n    1. {self.signer}\n", "")
+
+
+@pytest.fixture
+def mac(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> Mac:
+    """The machine as a Mac, whose packages have no signature beside them and do not tell their version."""
+    made = Mac()
+    machine.content.files = {"/latest/VERSION": b"3.3.2.0\n", "/3.3.2.0/darwin_arm64/amazon-ssm-agent.pkg": b"the package"}
+    monkeypatch.setattr(system, "this_system", lambda: system.System("pkg", "arm64", True))
+    monkeypatch.setattr(installation, "version_in", None)
+    monkeypatch.setattr(package, "run", made.run)
+    return made
+
+
+def test_on_macos_the_package_s_own_signature_counts(machine: Machine, mac: Mac) -> None:
+    result = machine.ensure(signers=[mac.signer])
+    assert (result["changed"], result["kind"], result["version"], result["signer"]) == (True, "pkg", "3.3.2.0", mac.signer)
+
+
+def test_on_macos_nothing_is_loaded_unless_the_signer_is_named(machine: Machine, mac: Mac) -> None:
+    assert "name the first certificate of the chain in signers" in machine.ensure()["msg"]
+    assert machine.content.asked == ["/latest/VERSION"]
+
+
+def test_on_macos_a_package_of_another_signer_is_refused(machine: Machine, mac: Mac) -> None:
+    assert f"it was signed by {mac.signer}" in machine.ensure(signers=["Somebody"])["msg"]
+    mac.status = "no signature"
+    assert "pkgutil says: no signature. Nothing was installed." in machine.ensure(signers=[mac.signer])["msg"]
+    assert machine.packages == []
+
+
+def test_on_macos_another_version_than_was_asked_for_is_told_when_it_is_there(machine: Machine, mac: Mac) -> None:
+    machine.content.files["/3.3.3.0/darwin_arm64/amazon-ssm-agent.pkg"] = b"the package"
+    assert "but 3.3.3.0 is not there" in machine.ensure(signers=[mac.signer], version="3.3.3.0")["msg"]

@@ -12,8 +12,17 @@ import pathlib
 import pytest
 
 _PLUGINS = pathlib.Path(__file__).resolve().parents[4] / "plugins"
-_FOLDERS = ("_agent", "_downloads", "_machine")
-_MODULES = ("verified_download", "agent_config", "agent_info", "agent_package")
+_FOLDERS = ("_agent", "_cloudwatch", "_downloads", "_machine")
+_MODULES = (
+    "verified_download",
+    "agent_config",
+    "agent_info",
+    "agent_package",
+    "agent_registration",
+    "cloudwatch_agent_config",
+    "cloudwatch_agent_info",
+    "cloudwatch_agent_package",
+)
 _FILES = [
     *(path for folder in _FOLDERS for path in (_PLUGINS / "module_utils" / folder).glob("*.py")),
     *(_PLUGINS / "modules" / f"{name}.py" for name in _MODULES),

@@ -17,7 +17,11 @@ from ansible_collections.fleet.ssm.plugins.module_utils._agent import platforms
         ("ID=ubuntu\nID_LIKE=debian", "deb"),
         ("ID=raspbian\nID_LIKE=debian", "deb"),
         ('ID="rocky"\nID_LIKE="rhel centos fedora"', "rpm"),
-        ('ID="amzn"\nID_LIKE="fedora"', "rpm"),
+        ('ID="amzn"\nID_LIKE="centos rhel fedora"\nVERSION_ID="2"', "rpm"),
+        ('ID="amzn"\nID_LIKE="fedora"\nVERSION_ID="2023"', "rpm"),
+        ('NAME="SLES"\nID="sles"\nID_LIKE="suse"\nVERSION_ID="15.6"', "rpm"),
+        ('NAME="SLES"\nID="sles"\nID_LIKE="suse opensuse"\nVERSION_ID="16.0"', "rpm"),
+        ('NAME="SLES_SAP"\nID="sles_sap"\nVERSION_ID="12.5"', "rpm"),
         ('ID="ol"\nID_LIKE="fedora"', "rpm"),
         ("ID=fedora", "rpm"),
     ],
@@ -32,7 +36,7 @@ def test_a_system_of_neither_family_is_told_by_its_name() -> None:
         platforms.package_kind(platforms.read_os_release(text))
 
 
-@pytest.mark.parametrize(("machine", "name"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("armv7l", "arm")])
+@pytest.mark.parametrize(("machine", "name"), [("x86_64", "amd64"), ("aarch64", "arm64"), ("armv7l", "arm"), ("i686", "386")])
 def test_the_architecture_has_the_name_that_packages_have(machine: str, name: str) -> None:
     assert platforms.architecture(machine) == name
 

@@ -20,6 +20,7 @@ from ansible_collections.fleet.ssm.plugins.module_utils._agent import versions
         ("3.3.10.0", "3.3.9.0", False, False),
         ("3.3.1.0", "3.3.2.0", True, True),
         ("3.3.2.0", "3.3.2.0", True, False),
+        ("1.300073.2b1889", "1.300073.2b1901", False, True),
     ],
 )
 def test_what_is_older_is_replaced_and_nothing_newer_without_need(installed: str, wanted: str, pinned: bool, answer: bool) -> None:
@@ -37,7 +38,8 @@ def test_a_packages_revision_is_not_the_agents() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "answer"), [("3.3.987.0", True), ("3.3", True), ("3", False), ("latest", False), ("3.3/../x", False)]
+    ("text", "answer"),
+    [("3.3.987.0", True), ("1.300073.2b1889", True), ("3.3", True), ("3", False), ("latest", False), ("3.3/../x", False)],
 )
 def test_a_version_is_numbers_with_dots(text: str, answer: bool) -> None:
     assert versions.is_number(text) is answer

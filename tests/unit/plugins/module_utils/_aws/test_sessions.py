@@ -15,11 +15,17 @@ import time
 import types
 import typing as t
 
+import botocore.exceptions
 import pytest
 from ansible_collections.fleet.ssm.plugins.module_utils._aws import sessions
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.failures import AwsFailure, FailureKind
 from ansible_collections.fleet.ssm.plugins.module_utils._aws.options import AwsOptions
-from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import explained, leave_throttling_to_caller, open_session
+from ansible_collections.fleet.ssm.plugins.module_utils._aws.sessions import (
+    explained,
+    leave_throttling_to_caller,
+    open_session,
+    send_once,
+)
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
@@ -161,6 +167,44 @@ def test_a_caller_who_paces_its_calls_has_other_trouble_retried(environment: pyt
     leave_throttling_to_caller(client)
     assert client.start_session(Target="i-0123456789abcdef0")["SessionId"] == "s"
     assert len(sent) == 3
+
+
+def _sent_once(environment: pytest.MonkeyPatch, *answers: tuple[int, str] | Exception) -> tuple[int, str]:
+    """Send a command to who answers so, one after the other; return how often it was sent, and how that ended."""
+    environment.setattr("time.sleep", lambda _seconds: None)
+    client = open_session(AwsOptions(region="eu-west-1", endpoint_url=NOWHERE, **KEYS)).client("ssm")
+    sent: list[t.Any] = []
+
+    def answer(request: t.Any, **_event: t.Any) -> AWSResponse:
+        sent.append(request)
+        told = answers[min(len(sent), len(answers)) - 1]
+        if isinstance(told, Exception):
+            raise told
+        body = told[1].encode()
+        return AWSResponse(request.url, told[0], HTTPHeaders(), types.SimpleNamespace(stream=lambda: iter([body])))
+
+    client.meta.events.register("before-send.*.*", answer)
+    send_once(client, "SendCommand")
+    try:
+        with explained("ssm"):
+            client.send_command(DocumentName="AWS-RunShellScript")
+    except AwsFailure as failure:
+        return len(sent), failure.code
+    return len(sent), ""
+
+
+def test_what_must_be_done_once_is_not_repeated_when_it_may_have_arrived(environment: pytest.MonkeyPatch) -> None:
+    lost = botocore.exceptions.ReadTimeoutError(endpoint_url=NOWHERE)
+    assert _sent_once(environment, lost) == (1, "ReadTimeoutError")
+    assert _sent_once(environment, (503, "")) == (1, "503")
+    assert _sent_once(environment, (500, '{"__type": "InternalServerError"}')) == (1, "InternalServerError")
+
+
+def test_what_must_be_done_once_is_repeated_when_it_did_not_arrive(environment: pytest.MonkeyPatch) -> None:
+    throttled = 400, '{"__type": "ThrottlingException", "message": "Rate exceeded"}'
+    assert _sent_once(environment, throttled, throttled, (200, "{}")) == (3, "")
+    nowhere = botocore.exceptions.EndpointConnectionError(endpoint_url=NOWHERE)
+    assert _sent_once(environment, nowhere, (200, "{}")) == (2, "")
 
 
 def test_a_ca_bundle_is_used(environment: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:

@@ -14,7 +14,9 @@ from ansible_collections.fleet.ssm.plugins.module_utils._engine.converge import 
     OnDifference,
     Plan,
     RefusedError,
+    covers,
     differing,
+    merged,
     plain_same,
     plan_absent,
     plan_present,
@@ -88,3 +90,32 @@ def test_the_order_of_lists_is_no_difference(have: t.Any, want: t.Any, same: boo
 
 def test_what_is_not_wanted_is_left_as_it_is() -> None:
     assert differing(HAVE, {"Limit": 5, "New": 1}) == ["New"]
+
+
+def test_where_there_cannot_be_two_the_old_one_goes_first() -> None:
+    have = {"Name": "a", "Type": "x"}
+    plan = plan_present([have], {"Name": "a", "Type": "y"}, on_difference=OnDifference.REPLACE, deleted_first=True)
+    assert [step.kind for step in plan.steps] == [Kind.DELETE, Kind.CREATE]
+
+
+def test_a_refusal_names_only_what_cannot_be_changed() -> None:
+    with pytest.raises(RefusedError, match=r"^Type is 'x' and not 'y'$"):
+        plan_present([{"Size": 1, "Type": "x"}], {"Size": 2, "Type": "y"}, updatable={"Size"})
+
+
+def test_a_structure_covers_what_is_wanted_of_it() -> None:
+    have = {"a": {"b": 1, "c": 2}, "whole": {"b": 1, "c": 2}}
+    assert covers(have, {"a": {"b": 1}})
+    assert not covers(have, {"a": {"b": 2}})
+    assert not covers(None, {"a": {}})
+    assert covers(have, {"whole": {"b": 1}})
+    assert not covers(have, {"whole": {"b": 1}}, {"whole"})
+
+
+def test_a_structure_is_merged_with_what_is_wanted_of_it() -> None:
+    have = {"a": {"b": 1, "c": 2}, "whole": {"b": 1, "c": 2}}
+    assert merged(have, {"a": {"b": 3}, "whole": {"b": 3}, "new": {"d": 4}}, {"whole"}) == {
+        "a": {"b": 3, "c": 2},
+        "whole": {"b": 3},
+        "new": {"d": 4},
+    }

@@ -108,3 +108,26 @@ def test_a_limit_without_an_upper_end_is_told() -> None:
 def test_filters_are_spelled_as_the_operation_has_them(operation: str, member: str, expected: dict[str, t.Any]) -> None:
     shape = MODEL.operation_model(operation).input_shape.members[member]
     assert shapes.filters(shape, {"k": ("v",)}) == [expected]
+
+
+def test_a_filter_that_takes_one_value_is_there_for_each() -> None:
+    shape = MODEL.operation_model("ListAssociations").input_shape.members["AssociationFilterList"]
+    assert shapes.filters(shape, {"Name": ("a", "b")}) == [{"key": "Name", "value": "a"}, {"key": "Name", "value": "b"}]
+
+
+def test_a_result_may_call_its_own_members_otherwise_and_leaves_those_within() -> None:
+    assert shapes.renamed({"name": "a", "inner": {"name": "b"}}, {"name": "document"}) == {"document": "a", "inner": {"name": "b"}}
+
+
+def test_a_structure_that_only_holds_a_list_is_written_as_the_list() -> None:
+    baseline = MODEL.operation_model("CreatePatchBaseline").input_shape
+    filters = [{"key": "PRODUCT", "values": ["*"]}]
+    options: dict[str, t.Any] = {
+        "global_filters": filters,
+        "approval_rules": [{"patch_filter_group": filters, "approve_after_days": 7}],
+    }
+    request = shapes.to_request(baseline, options, xform_name)
+    in_request = {"PatchFilters": [{"Key": "PRODUCT", "Values": ["*"]}]}
+    assert request["GlobalFilters"] == in_request
+    assert request["ApprovalRules"] == {"PatchRules": [{"PatchFilterGroup": in_request, "ApproveAfterDays": 7}]}
+    assert shapes.to_result(baseline, request, xform_name) == options

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import datetime
 import functools
@@ -74,6 +75,7 @@ class Node:
             "CreateDate": NOW,
             "Roles": [role("NodeRole", "ec2.amazonaws.com")],
         }
+        self.console = "[  OK  ] Started snapd\r\n2026-01-01 Amazon SSM Agent v3.3.987.0 is running\r\n"
         self.denials: dict[str, Row] = {}
         self.preferences: Row | None = None
         self.associations: list[Row] = []
@@ -222,6 +224,9 @@ class Node:
 
     def _DescribeInstanceStatus(self, params: Row) -> Row:  # noqa: N802
         return {"InstanceStatuses": [{"InstanceId": INSTANCE, **self.status}]}
+
+    def _GetConsoleOutput(self, params: Row) -> Row:  # noqa: N802
+        return {"InstanceId": params["InstanceId"], "Output": base64.b64encode(self.console.encode()).decode()}
 
     def _DescribeVpcEndpoints(self, params: Row) -> Row:  # noqa: N802
         return {"VpcEndpoints": self.endpoints}

@@ -74,6 +74,20 @@ def test_a_lost_instance_with_a_working_network_has_no_other_alarm(instance: Nod
     assert_cause(instance, "C3", "has not reported since")
 
 
+def test_of_an_instance_that_does_not_report_the_console_is_told(instance: Node) -> None:
+    instance.be_lost()
+    assert instance.check("C3")["evidence"].endswith("Its console says: 2026-01-01 Amazon SSM Agent v3.3.987.0 is running")
+    instance.be_unmanaged()
+    instance.console = "Debian GNU/Linux 12 web ttyS0"
+    assert instance.check("C2")["evidence"].endswith("Its console shows nothing of an SSM Agent.")
+
+
+def test_a_console_that_may_not_be_read_hides_no_cause(instance: Node) -> None:
+    instance.be_lost()
+    instance.aws.deny("GetConsoleOutput")
+    assert "ec2:GetConsoleOutput" in assert_cause(instance, "C3", "has not reported since")["evidence"]
+
+
 def test_a_lost_instance_in_a_private_network_with_endpoints_has_no_other_alarm(instance: Node) -> None:
     instance.be_isolated("ssm", "ssmmessages", "ec2messages")
     assert [alarm[0] for alarm in alarms(instance)] == ["C3", "C4"]

@@ -23,6 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.listening import Listening
+
 HOST = "localhost"
 HOUR = datetime.timedelta(hours=1)
 AWS_HEADERS = {"x-amzn-RequestId": "8f3d2c1a-0000-4000-8000-000000000000"}
@@ -74,22 +76,15 @@ class Server:
     """Accepts connections until it is closed; a thread for each."""
 
     def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
         self.requests: list[bytes] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._listening = Listening(self._serve_quietly)
+        self.port = self._listening.port
 
     def close(self) -> None:
-        self._socket.close()
-
-    def _accept(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _address = self._socket.accept()
-                connection.settimeout(10)
-                threading.Thread(target=self._serve_quietly, args=(connection,), daemon=True).start()
+        self._listening.close()
 
     def _serve_quietly(self, connection: socket.socket) -> None:
+        connection.settimeout(10)
         with contextlib.suppress(OSError), connection:
             self.serve(connection)
 
