@@ -39,6 +39,7 @@ class Pace:
         self._turns = 0
         self._halved_at = 0
         self._refused_since: float | None = None
+        self._refusals = 0
 
     def pause(self, now: float) -> float:
         """Return the seconds until there is a turn, 0 when there is one."""
@@ -61,6 +62,7 @@ class Pace:
         # Calls that were on their way already when the rate was halved say nothing of the new one.
         if turn > self._halved_at:
             self._halved_at = self._turns
+            self._refusals += 1
             self.rate = max(SLOWEST, self.rate / 2)
             self._tokens = min(0.0, self._tokens)
 
@@ -68,22 +70,24 @@ class Pace:
         """AWS did not throttle a call."""
         self._advance(now)
         self._refused_since = None
+        self._refusals = 0
         self.rate = min(FASTEST, self.rate + STEP)
 
     def refused_for(self, now: float) -> float:
         """Return for how many seconds AWS has throttled every call."""
         return 0.0 if self._refused_since is None else now - self._refused_since
 
+    def away(self, chance: float) -> float:
+        """Return the seconds that a refused caller stays away, from a chance between 0 and 1.
+
+        They double with each rate that is refused, until a call goes through; a caller's own refusals do not count, or who was
+        unlucky would be passed by all who came later. Controllers that were throttled together should not come back together.
+        """
+        doublings = min(max(self._refusals - 1, 0), 10)
+        return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**doublings) * (0.5 + chance / 2)
+
     def _advance(self, now: float) -> None:
         """Add the tokens of the time that has passed."""
         elapsed = max(0.0, now - self._moment)
         self._moment = max(self._moment, now)
         self._tokens = min(float(BURST), self._tokens + elapsed * self.rate)
-
-
-def pause_after(refusals: int, chance: float) -> float:
-    """Return the seconds that a caller stays away after so many refusals in a row, from a chance between 0 and 1.
-
-    Controllers that were throttled together should not come back together.
-    """
-    return min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(refusals - 1, 10)) * (0.5 + chance / 2)

@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import ServiceUnavailable, Throttled
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Throttling
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pacing import Pace, pause_after
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pacing import Pace
 
 _HOPELESS_SECONDS = 600.0
 
@@ -43,7 +43,7 @@ class Turns:
         :param throttling: gets what that costs.
         """
         number = next(self._numbers)
-        for refusals in itertools.count(1):
+        while True:
             with throttling.waiting(self._loop.time):
                 turn = await self._turn(number)
             try:
@@ -53,12 +53,11 @@ class Turns:
                 self._pace.refused(turn, self._loop.time())
                 self._give_up_if_hopeless(error)
                 with throttling.waiting(self._loop.time):
-                    await asyncio.sleep(pause_after(refusals, random.random()))  # noqa: S311
+                    await asyncio.sleep(self._pace.away(random.random()))  # noqa: S311
             else:
                 self._pace.passed(self._loop.time())
                 self._serve()
                 return answer
-        raise AssertionError("counting has no end")
 
     async def _turn(self, number: int) -> int:
         future: asyncio.Future[int] = self._loop.create_future()

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pacing import BURST, FASTEST, SLOWEST, STEP, Pace, pause_after
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.pacing import BURST, FASTEST, SLOWEST, STEP, Pace
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,7 +125,26 @@ def _played(events: list[tuple[float, str]]) -> tuple[Pace, float]:
     return pace, now
 
 
-@given(st.integers(1, 10_000), st.floats(0, 1))
-def test_a_refused_caller_stays_away_longer_each_time_but_never_long(refusals: int, chance: float) -> None:
-    assert 0.125 <= pause_after(refusals, chance) <= 5
-    assert pause_after(refusals, chance) <= pause_after(refusals + 1, chance)
+@given(st.floats(0, 1))
+def test_refused_callers_stay_away_longer_with_each_rate_that_is_refused_but_never_long(chance: float) -> None:
+    pace, times = Pace(0.0), []
+    for second in range(20):
+        pace.refused(pace.take(second), second)
+        times.append(pace.away(chance))
+    assert times == sorted(times)
+    assert times[0] == pytest.approx(0.25 * (0.5 + chance / 2))
+    assert times[-1] == pytest.approx(5 * (0.5 + chance / 2))
+
+
+def test_refusals_of_one_rate_are_one_and_forgotten_when_a_call_goes_through() -> None:
+    pace = Pace(0.0)
+    turns = [pace.take(0.0) for _number in range(BURST)]
+    pace.refused(turns[0], 0.1)
+    first = pace.away(1)
+    for turn in turns[1:]:
+        pace.refused(turn, 0.1)
+    assert pace.away(1) == first
+    pace.refused(pace.take(1.0), 1.0)
+    assert pace.away(1) == 2 * first
+    pace.passed(2.0)
+    assert pace.away(1) == first

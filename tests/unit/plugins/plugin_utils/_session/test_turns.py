@@ -70,6 +70,11 @@ def test_nobody_waits_long_where_nothing_is_throttled() -> None:
     assert service.throttling.count == 0
 
 
+@pytest.fixture(autouse=True)
+def _same_chances_each_time() -> None:
+    random.seed(11)
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_two_hundred_callers_get_through_where_a_third_is_throttled_at_random(seed: int) -> None:
     chance = random.Random(seed)
@@ -90,10 +95,11 @@ def test_a_limit_is_found_and_used_whole_with_fewer_calls_refused_than_let_throu
 
 
 def test_whoever_came_first_is_served_before_those_who_came_later_even_when_refused() -> None:
-    service = Service(Limit(2, 1))
-    simulated_time.run(service.serve(60))
-    # A refused caller is away for a few seconds, in which some are served who came later.
-    assert all(abs(place - number) < 30 for place, number in enumerate(service.served))
+    for _time in range(100):
+        service = Service(Limit(2, 1))
+        simulated_time.run(service.serve(60))
+        # A refused caller is away for a moment, in which some are served who came later.
+        assert all(abs(place - number) < 5 for place, number in enumerate(service.served))
 
 
 def test_the_time_spent_waiting_is_told() -> None:
