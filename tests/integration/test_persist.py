@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from tests.integration.long_tasks import becomes_true, has_ended
 from tests.integration.running_emulator import Ansible, Run
 
 pytestmark = pytest.mark.long
@@ -39,22 +40,13 @@ def _kept_brokers(temporary: pathlib.Path) -> list[int]:
     return [int(path.stem.rpartition("-")[2]) for path in temporary.glob("fleet.ssm-*/kept-*.sock")]
 
 
-def _becomes_true(condition: collections.abc.Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 20
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
-
-
 def _ends(process: int) -> bool:
-    return _becomes_true(lambda: not pathlib.Path(f"/proc/{process}").exists())
+    return has_ended(process, seconds=20)
 
 
 def _is_left_with(ansible: Ansible, count: int) -> bool:
     """Say whether so many sessions are open once the run has ended."""
-    return _becomes_true(lambda: ansible.emulator.statistics()["sessions"]["open"] == count)
+    return becomes_true(lambda: ansible.emulator.statistics()["sessions"]["open"] == count)
 
 
 def _run(ansible: Ansible, seconds: float, *machines: str, **environment: str) -> Run:
@@ -72,7 +64,7 @@ def _next_run_goes_on(ansible: Ansible, machine: str, temporary: pathlib.Path) -
     assert _is_left_with(ansible, 0)
     assert ansible.emulator.calls("ssm:StartSession") == 1
     assert ansible.emulator.calls("ssm:TerminateSession") == 1
-    assert _becomes_true(lambda: not list(temporary.iterdir()))
+    assert becomes_true(lambda: not list(temporary.iterdir()))
 
 
 def test_the_next_runs_go_on_with_a_kept_session_and_one_that_keeps_none_ends_it(ansible: Ansible, temporary: pathlib.Path) -> None:
@@ -87,11 +79,11 @@ def test_the_next_runs_go_on_with_a_kept_session_of_a_real_agent(ansible_on_real
 def test_a_kept_session_ends_when_its_time_is_over(ansible: Ansible, temporary: pathlib.Path) -> None:
     _run(ansible, 3)
     ended = time.monotonic()
-    assert _becomes_true(lambda: bool(_kept_brokers(temporary)))
+    assert becomes_true(lambda: bool(_kept_brokers(temporary)))
     assert _is_left_with(ansible, 0)
     assert time.monotonic() - ended > 2
     assert ansible.emulator.calls("ssm:TerminateSession") == 1
-    assert _becomes_true(lambda: not _kept_brokers(temporary))
+    assert becomes_true(lambda: not _kept_brokers(temporary))
 
 
 def test_of_one_run_only_the_sessions_are_kept_that_are_to_be(ansible: Ansible) -> None:
@@ -121,16 +113,16 @@ def test_a_run_with_another_identity_has_a_session_of_its_own(ansible: Ansible) 
 
 def test_a_run_beside_the_one_that_took_the_session_has_one_of_its_own(ansible: Ansible, temporary: pathlib.Path) -> None:
     _run(ansible, 60)
-    assert _becomes_true(lambda: bool(_kept_brokers(temporary)))
+    assert becomes_true(lambda: bool(_kept_brokers(temporary)))
     inventory = ansible.inventory("web-1", ansible_ssm_persist="60")
     forever = ansible.write(_FOREVER)
     with ansible.start("ansible-playbook", "-i", str(inventory), str(forever)) as first:
-        assert _becomes_true(lambda: not _kept_brokers(temporary))
+        assert becomes_true(lambda: not _kept_brokers(temporary))
         _run(ansible, 0)
         assert ansible.emulator.calls("ssm:StartSession") == 2
         assert _is_left_with(ansible, 1)
         os.killpg(first.pid, signal.SIGKILL)
-    assert _becomes_true(lambda: bool(_kept_brokers(temporary)))
+    assert becomes_true(lambda: bool(_kept_brokers(temporary)))
     _run(ansible, 0)
     assert ansible.emulator.calls("ssm:StartSession") == 2, "the session of a run that was killed is kept too"
     assert _is_left_with(ansible, 0)
@@ -161,13 +153,13 @@ def test_a_kept_session_that_was_ended_meanwhile_is_not_waited_for(ansible: Ansi
 
 def test_the_place_of_a_kept_broker_that_was_killed_is_taken_by_a_new_one(ansible: Ansible, temporary: pathlib.Path) -> None:
     _run(ansible, 60)
-    assert _becomes_true(lambda: bool(_kept_brokers(temporary)))
+    assert becomes_true(lambda: bool(_kept_brokers(temporary)))
     (broker,) = _kept_brokers(temporary)
     os.kill(broker, signal.SIGKILL)
     assert _ends(broker)
     _run(ansible, 0)
     assert ansible.emulator.calls("ssm:StartSession") == 2
-    assert _becomes_true(lambda: not list(temporary.iterdir()))
+    assert becomes_true(lambda: not list(temporary.iterdir()))
     # That of the broker which was killed ends by AWS's idle timeout, or so.
     ansible.emulator.terminate_sessions()
     assert _is_left_with(ansible, 0)

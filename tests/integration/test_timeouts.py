@@ -12,6 +12,7 @@ import signal
 import time
 
 from tests.emulator.agent import launch
+from tests.integration.long_tasks import LongSleep
 from tests.integration.running_emulator import Ansible
 
 _SILENT = """
@@ -113,14 +114,11 @@ def _frozen(ansible: Ansible, machine: str) -> collections.abc.Iterator[None]:
 
 
 def _a_node_that_freezes_is_unreachable_in_time(ansible: Ansible, machine: str) -> None:
-    play = ansible.write("- ansible.builtin.command: sleep 304.7")
+    sleep = LongSleep()
+    play = ansible.write(f"- ansible.builtin.command: {sleep.command}")
     inventory = ansible.inventory(machine, ansible_ssm_stall_timeout="4")
     controller = ansible.start("ansible-playbook", "-i", str(inventory), str(play))
-    node = launch.Node(ansible.emulator.folder / "nodes" / machine)
-    deadline = time.monotonic() + 30
-    while "sleep\x00304.7" not in _commands(node):
-        assert time.monotonic() < deadline, "the task did not start"
-        time.sleep(0.05)
+    assert sleep.begins(), "the task did not start"
     time.sleep(1.5)
     with _frozen(ansible, machine):
         began = time.monotonic()
@@ -131,14 +129,6 @@ def _a_node_that_freezes_is_unreachable_in_time(ansible: Ansible, machine: str) 
     # The controller's own end takes a moment too.
     assert took < 4 + 6
     assert ansible.emulator.no_session_is_left()
-
-
-def _commands(node: launch.Node) -> str:
-    found = []
-    for pid in launch.with_descendants(node.pid):
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
-            found.append(file.read().decode(errors="replace"))
-    return "\n".join(found)
 
 
 def test_a_node_that_freezes_is_unreachable_within_stall_timeout(ansible: Ansible) -> None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 import signal
@@ -14,6 +13,7 @@ import time
 
 import pytest
 
+from tests.integration.long_tasks import LongSleep, becomes_true, command, has_ended, processes
 from tests.integration.running_emulator import Ansible
 
 _PING = "- ansible.builtin.ping:"
@@ -147,68 +147,36 @@ def test_throttling_of_startsession_is_waited_out(ansible: Ansible) -> None:
     assert ansible.emulator.calls("ssm:StartSession") == 6
 
 
-def _processes(word: str) -> list[int]:
-    found = []
-    for entry in pathlib.Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if word in (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"):
-                    found.append(int(entry.name))
-    return found
-
-
-def _wait_for(condition: object, seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.05)
-    return False
-
-
-def _start_long_task(ansible: Ansible, marker: str) -> subprocess.Popen[bytes]:
+def _start_long_task(ansible: Ansible, sleep: LongSleep) -> subprocess.Popen[bytes]:
     """Start a playbook whose task sleeps long; return when it runs on the node."""
-    play = ansible.write(f"- ansible.builtin.command: sleep {marker}")
+    play = ansible.write(f"- ansible.builtin.command: {sleep.command}")
     inventory = ansible.inventory("web-1", "web-2")
     controller = ansible.start("ansible-playbook", "-i", str(inventory), str(play))
-    assert _wait_for(lambda: len([pid for pid in _processes(f"sleep {marker}") if _is_sleep(pid)]) >= 2, 30), (
-        "the task did not start"
-    )
+    assert sleep.begins(times=2), "the task did not start"
     return controller
 
 
-def _is_sleep(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return pathlib.Path("/proc", str(pid), "comm").read_text().strip() == "sleep"
-    return False
-
-
 def _broker_of(controller: subprocess.Popen[bytes]) -> int:
-    (broker,) = _processes(f"_session.broker /tmp/fleet.ssm-{os.getuid()}/{controller.pid}.sock")
+    (broker,) = processes(f"_session.broker /tmp/fleet.ssm-{os.getuid()}/{controller.pid}.sock")
     return broker
 
 
 def test_a_killed_controller_leaves_no_session_broker_or_worker(ansible: Ansible) -> None:
-    controller = _start_long_task(ansible, "301.7")
+    sleep = LongSleep()
+    controller = _start_long_task(ansible, sleep)
     broker = _broker_of(controller)
-    group = [pid for pid in _processes("ansible-playbook") if pid != controller.pid and str(ansible.folder) in _command(pid)]
+    group = [pid for pid in processes("ansible-playbook") if pid != controller.pid and str(ansible.folder) in command(pid)]
     assert group, "there are no workers to look at"
     controller.kill()
     controller.wait()
     assert ansible.emulator.no_session_is_left(5), "a session is open 5 s after the controller was killed"
-    assert _wait_for(lambda: not pathlib.Path("/proc", str(broker)).exists(), 5), "the broker is left"
-    assert _wait_for(lambda: not any(pathlib.Path("/proc", str(pid)).exists() for pid in group), 5), "a worker is left"
-    assert _wait_for(lambda: not [pid for pid in _processes("sleep 301.7") if _is_sleep(pid)], 5), "the command is left on the node"
-
-
-def _command(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return pathlib.Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
+    assert has_ended(broker), "the broker is left"
+    assert all(map(has_ended, group)), "a worker is left"
+    assert sleep.ends(), "the command is left on the node"
 
 
 def test_an_interrupted_run_ends_its_sessions(ansible: Ansible) -> None:
-    controller = _start_long_task(ansible, "302.7")
+    controller = _start_long_task(ansible, LongSleep())
     broker = _broker_of(controller)
     os.killpg(controller.pid, signal.SIGINT)
     try:
@@ -217,7 +185,7 @@ def test_an_interrupted_run_ends_its_sessions(ansible: Ansible) -> None:
         controller.kill()
         pytest.fail("the run hangs after Ctrl-C")
     assert ansible.emulator.no_session_is_left(5)
-    assert _wait_for(lambda: not pathlib.Path("/proc", str(broker)).exists(), 5), "the broker is left"
+    assert has_ended(broker), "the broker is left"
 
 
 def test_the_task_after_a_killed_broker_starts_a_new_one(ansible: Ansible) -> None:
@@ -229,7 +197,7 @@ def test_the_task_after_a_killed_broker_starts_a_new_one(ansible: Ansible) -> No
 """
     )
     controller = ansible.start("ansible-playbook", "-i", str(ansible.inventory("web-1")), str(play))
-    assert _wait_for(lambda: ansible.emulator.statistics()["sessions"]["open"] == 1, 30), "no session was opened"
+    assert becomes_true(lambda: ansible.emulator.statistics()["sessions"]["open"] == 1, 30), "no session was opened"
     time.sleep(2)
     os.kill(_broker_of(controller), signal.SIGKILL)
     output, _nothing = controller.communicate(timeout=60)
@@ -246,22 +214,23 @@ def test_nothing_of_a_run_is_left_in_the_temporary_folder(ansible: Ansible) -> N
     folder = pathlib.Path(f"/tmp/fleet.ssm-{os.getuid()}")
     assert ansible.emulator.no_session_is_left()
     # Other runs of this user may have their brokers there.
-    assert _wait_for(lambda: not list(folder.glob(f"{controller.pid}.*")), 5), list(folder.iterdir())
+    assert becomes_true(lambda: not list(folder.glob(f"{controller.pid}.*")), 5), list(folder.iterdir())
 
 
 def test_a_lost_session_is_unreachable_and_its_command_is_not_repeated(ansible: Ansible) -> None:
+    sleep = LongSleep()
     play = ansible.write(
-        """
-- ansible.builtin.file: {path: ~/once, state: absent}
-- ansible.builtin.shell: echo x >> ~/once; sleep 303.7
+        f"""
+- ansible.builtin.file: {{path: ~/once, state: absent}}
+- ansible.builtin.shell: echo x >> ~/once; {sleep.command}
   ignore_unreachable: true
 - ansible.builtin.command: cat ~/once
   register: times
-- ansible.builtin.assert: {that: times.stdout == "x"}
+- ansible.builtin.assert: {{that: times.stdout == "x"}}
 """
     )
     controller = ansible.start("ansible-playbook", "-i", str(ansible.inventory("web-1")), str(play))
-    assert _wait_for(lambda: [pid for pid in _processes("sleep 303.7") if _is_sleep(pid)], 30), "the task did not start"
+    assert sleep.begins(), "the task did not start"
     ansible.emulator.terminate_sessions()
     output, _nothing = controller.communicate(timeout=60)
     assert controller.returncode == 0, output.decode()

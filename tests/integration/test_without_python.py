@@ -13,8 +13,8 @@ import signal
 
 import pytest
 
+from tests.integration.long_tasks import LongSleep
 from tests.integration.running_emulator import Ansible, RunningEmulator
-from tests.integration.test_trouble import _is_sleep, _processes, _wait_for
 from tests.integration.worker import Node
 
 _NONE = ("/nowhere/python3",)
@@ -168,23 +168,23 @@ def test_cuts_repeat_and_lose_nothing_with_a_real_agent(real: Node, real_agents:
     _is_exact_across_cuts(real, real_agents, "real-1")
 
 
-def _ends_with_its_controller(ansible: Ansible, inventory: pathlib.Path, marker: str) -> None:
-    play = ansible.write(f"- ansible.builtin.raw: sleep {marker}")
+def _ends_with_its_controller(ansible: Ansible, inventory: pathlib.Path) -> None:
+    sleep = LongSleep()
+    play = ansible.write(f"- ansible.builtin.raw: {sleep.command}")
     controller = ansible.start("ansible-playbook", "-i", str(inventory), str(play))
-    assert _wait_for(lambda: any(map(_is_sleep, _processes(f"sleep {marker}"))), 30), "the task did not start"
+    assert sleep.begins(), "the task did not start"
     os.kill(controller.pid, signal.SIGKILL)
     controller.wait()
     assert ansible.emulator.no_session_is_left()
-    assert _wait_for(lambda: not any(map(_is_sleep, _processes(f"sleep {marker}"))), 5), "the command is left on the node"
+    assert sleep.ends(), "the command is left on the node"
 
 
 def test_a_command_ends_with_its_controller(ansible: Ansible) -> None:
-    _ends_with_its_controller(ansible, _inventory(ansible), "304.7")
+    _ends_with_its_controller(ansible, _inventory(ansible))
 
 
 def test_a_command_on_a_real_agent_ends_with_its_controller(ansible_on_real_agents: Ansible) -> None:
-    inventory = _inventory(ansible_on_real_agents, "real-1", _NONE[0])
-    _ends_with_its_controller(ansible_on_real_agents, inventory, "305.7")
+    _ends_with_its_controller(ansible_on_real_agents, _inventory(ansible_on_real_agents, "real-1", _NONE[0]))
 
 
 def test_a_task_timeout_ends_the_command_and_the_next_task_runs(ansible: Ansible) -> None:
