@@ -95,7 +95,7 @@ def test_a_limit_is_found_and_used_whole_with_fewer_calls_refused_than_let_throu
 
 
 def test_whoever_came_first_is_served_before_those_who_came_later_even_when_refused() -> None:
-    for _time in range(100):
+    for _time in range(25):
         service = Service(Limit(2, 1))
         simulated_time.run(service.serve(60))
         # A refused caller is away for a moment, in which some are served who came later.
