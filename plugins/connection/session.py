@@ -469,7 +469,6 @@ class Connection(ConnectionBase):
         self._controller = int(kwargs.get("ansible_playbook_pid") or os.getpid())
         self._client = BrokerClient(self._controller, str(kwargs.get("task_uuid") or ""), self._on_session, self._on_remark)
         if self._is_windows:
-            self.module_implementation_preferences = (".ps1", ".exe", "")
             self.always_pipeline_modules = True
             self.has_native_async = True
             # There is no other shell to give commands to.
@@ -478,6 +477,19 @@ class Connection(ConnectionBase):
     @property
     def _is_windows(self) -> bool:
         return bool(getattr(self._shell, "_IS_WINDOWS", False))
+
+    @property
+    def module_implementation_preferences(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Which modules are for the node's system.
+
+        Ansible asks when it is about to build one, which takes about as long as a session takes to be started: that begins here.
+        """
+        if not self._connected:
+            # Options that make no sense are told of by the request itself.
+            with contextlib.suppress(AnsibleError):
+                self._connect()
+                self._client.announce(self._node())
+        return (".ps1", ".exe", "") if self._is_windows else ("",)
 
     def _connect(self) -> Connection:
         if not self._connected:

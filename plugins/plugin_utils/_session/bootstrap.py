@@ -15,7 +15,7 @@ import functools
 import shlex
 import zlib
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bundle, parcels, posix_bundle
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import bundle, posix_bundle
 
 PYTHON_MISSING = "nopython"
 READY = "ready"
@@ -24,16 +24,18 @@ FALLBACK_PYTHONS = ("python3", "/usr/bin/python3", "/usr/libexec/platform-python
 
 _TOO_OLD = "import sys; sys.exit(sys.version_info < (3, 6))"
 # os.read and not sys.stdin: a buffered reader would keep the first frames, which come right behind the program, to itself.
-# No quotes, as it is quoted itself: 10 is the line feed, 58 the colon.
+# No quotes, as it is quoted itself: 10 is the line feed, 58 the colon. An empty parcel ends the program: the command need not say
+# how long that is, so that a session can be started before the program is made.
 _READ_PROGRAM = (
     "import os,zlib,base64;"
     "os.write(1,bytes({ready}));"
     "d=lambda b:dict(x.split(bytes([58])) for x in b.split(bytes([10]))[:-1] if x.split(bytes([58]))[0].isdigit());"
-    "k=[str(i).encode() for i in range({first},{end})];"
-    "f=lambda b:b if set(k)<=set(d(b)) else f(b+(os.read(0,65536) or os._exit(1)));"
-    "b=f(bytes());d=d(b);"
+    "k=lambda d:[str(i).encode() for e in d if not d[e] for i in range({first},int(e))];"
+    "w=lambda d:k(d) and set(k(d))<=set(d);"
+    "f=lambda b:b if w(d(b)) else f(b+(os.read(0,65536) or os._exit(1)));"
+    "b=f(bytes());d=d(b);k=k(d);"
     "exec(zlib.decompress(bytes().join(base64.b64decode(d[i]) for i in k)),"
-    "dict(__name__=__name__,RECEIVED=(b,{end})))"
+    "dict(__name__=__name__,RECEIVED=(b,{first}+len(k)+1)))"
 )
 
 # No quotes either. It reads lines s0:text, s1:text, … e9: and passes over all others.
@@ -84,7 +86,7 @@ def _become_program(pythons: tuple[str, ...], first: int, descriptors: str = "")
     """Return a command that becomes the program read by the first Python there is, and does nothing when there is none."""
     # As numbers, so that the echo of a command that was typed does not look like it.
     ready = str(list(f"@{READY}\n".encode())).replace(" ", "")
-    stage = _READ_PROGRAM.format(ready=ready, first=first, end=first + parcels.armoured_count(program()))
+    stage = _READ_PROGRAM.format(ready=ready, first=first)
     return (
         f"for p in {' '.join(map(shlex.quote, pythons))}; do "
         f"$p -I -S -c {shlex.quote(_TOO_OLD)} </dev/null >/dev/null 2>&1 && exec $p -I -S -c {shlex.quote(stage)}{descriptors}; "

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import pathlib
 import signal
@@ -122,6 +123,9 @@ class Worker:
 
     # -- operations ---------------------------------------------------------------------------------------------------
 
+    async def _announce(self, header: requests.Header, _body: bytes) -> None:
+        self._registry.node(header["node"]).expect()
+
     async def _execute(self, header: requests.Header, body: bytes) -> None:
         node = self._registry.node(header["node"])
         replies = None
@@ -201,6 +205,7 @@ class Worker:
 
 
 _OPERATIONS: dict[str, t.Callable[[Worker, requests.Header, bytes], t.Awaitable[None]]] = {
+    "announce": Worker._announce,
     "execute": Worker._execute,
     "put": Worker._put,
     "get": Worker._get,
@@ -265,6 +270,9 @@ def main(name: str, controller: str, descriptor: str, identity: str) -> None:
     :param descriptor: of the socket, which listens already.
     :param identity: what the controller has in common with those that may have the broker after it.
     """
+    # What was imported stays, and need not be looked at each time.
+    gc.freeze()
+    gc.enable()
     try:
         asyncio.run(serve(socket.socket(fileno=int(descriptor)), pathlib.Path(name), int(controller), identity))
     finally:

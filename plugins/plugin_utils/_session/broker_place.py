@@ -36,6 +36,11 @@ def runtime_folder() -> pathlib.Path:
     return folder
 
 
+def kept_name(identity: str, broker: int) -> str:
+    """Return the name, without suffix, of the files of a broker that waits for a controller."""
+    return f"kept-{identity}-{broker}"
+
+
 def end_with_controller(controller: int) -> None:
     """Have the kernel end this worker when its controller is killed; it would wait for a task nobody wants any more."""
     if sys.platform != "linux" or os.getppid() != controller:

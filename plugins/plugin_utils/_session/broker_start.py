@@ -16,14 +16,14 @@ import subprocess
 import sys
 
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import kept_name
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.surroundings import identity
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.tenure import kept_name
 
 _BROKER = "ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker"
 _COLLECTIONS = pathlib.Path(__file__).parents[5]
-#: Run a module of this very copy of the collection; Python, unlike Ansible, may find another one first.
+#: Run a module of this very copy of the collection; Python, unlike Ansible, may find another one first. Nothing is garbage yet.
 _START = (
-    "import importlib, sys, types; "
+    "import gc, importlib, sys, types; gc.disable(); "
     "collections = sys.modules['ansible_collections'] = types.ModuleType('ansible_collections'); "
     "collections.__path__ = [sys.argv[1]]; "
     "importlib.import_module(sys.argv[2]).main(*sys.argv[3:])"

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Carry one data channel over websockets: connect, keep alive, reconnect after a cut.
 
-The only file that imports websockets. All decisions about messages are the protocol's.
+All decisions about messages are the protocol's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import math
 import random
 import ssl
 import sys
-import traceback
 import typing as t
 import urllib.parse
 import uuid
@@ -25,21 +24,12 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption impo
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import DataChannelProtocol, State
 
-try:
-    from websockets.asyncio.client import ClientConnection, connect
-    from websockets.exceptions import ConnectionClosed, InvalidHandshake
-    from websockets.frames import CloseCode
-except ImportError:
-    IMPORT_ERROR: str | None = traceback.format_exc()
-else:
-    IMPORT_ERROR = None
+if t.TYPE_CHECKING:
+    from websockets.asyncio.client import ClientConnection
 
-_PING_SECONDS = 20
-_OPEN_SECONDS = 15
 _PROVEN_SECONDS = 10
 """A token that the service refuses shows as a socket closed at once, so one that lived longer was accepted."""
 
-_LARGEST_MESSAGE = 1024 * 1024
 _OVERDUE_SECONDS = 5.0
 _FRAMES_AT_ONCE = 4
 
@@ -103,10 +93,15 @@ class Channel:
         reconnect_seconds: float,
         protocol: DataChannelProtocol,
     ) -> None:
-        if IMPORT_ERROR is not None:
+        # It takes a while, in which a session that was asked for begins; nothing before needs it.
+        from ansible_collections.fleet.ssm.plugins.plugin_utils._session import websocket
+
+        if websocket.IMPORT_ERROR is not None:
             raise NodeUnreachable(
                 f"the Python library websockets is missing. Install it (pip install 'websockets>=15') for {sys.executable}."
             )
+        self._websocket = websocket
+        self._cuts: tuple[type[Exception], ...] = (*websocket.LOST, ServiceUnavailable)
         self.protocol = protocol
         self.traffic = Traffic()
         self._url = url
@@ -153,19 +148,21 @@ class Channel:
     async def _reconnecting(self) -> None:
         while not self._closed():
             try:
-                async with self._connect(await self._peer.headers(self._url)) as socket:
+                headers = await self._peer.headers(self._url)
+                async with self._websocket.opening(self._url, headers, self._peer.ssl_context) as socket:
                     await self._serve(socket)
             except ssl.SSLCertVerificationError as error:
                 raise NodeUnreachable(
                     f"the certificate of {self._host} is not trusted ({error.verify_message}). Set ca_bundle or AWS_CA_BUNDLE to"
                     " the file with the certificate authority, of your proxy for instance."
                 ) from error
-            except (ConnectionClosed, InvalidHandshake, OSError, asyncio.TimeoutError, ServiceUnavailable) as error:
+            except self._cuts as error:
                 if self._closed():
                     return
-                if isinstance(error, ConnectionClosed) and error.sent is not None and error.sent.code == CloseCode.MESSAGE_TOO_BIG:
+                if self._websocket.got_too_much(error):
                     # Once more it would come again.
-                    raise NodeUnreachable(f"{self._host} sent a message of more than {_LARGEST_MESSAGE} bytes") from error
+                    largest = self._websocket.LARGEST_MESSAGE
+                    raise NodeUnreachable(f"{self._host} sent a message of more than {largest} bytes") from error
                 await self._renew_token(error)
 
     async def _renew_token(self, error: Exception) -> None:
@@ -198,20 +195,6 @@ class Channel:
                 f" (reconnect_timeout; {type(error).__name__}: {error}). Check the network path and the proxy to that host."
             ) from error
         await asyncio.sleep(random.uniform(0.5, 1) * min(_LONGEST_PAUSE, max(_FIRST_PAUSE, lasted)))  # noqa: S311
-
-    def _connect(self, headers: dict[str, str]) -> connect:
-        return connect(
-            self._url,
-            ssl=self._peer.ssl_context if self._url.startswith("wss:") else None,
-            additional_headers=headers,
-            user_agent_header="fleet.ssm",
-            compression=None,
-            open_timeout=_OPEN_SECONDS,
-            close_timeout=1,
-            ping_interval=_PING_SECONDS,
-            ping_timeout=_PING_SECONDS,
-            max_size=_LARGEST_MESSAGE,
-        )
 
     async def _serve(self, socket: ClientConnection) -> None:
         await socket.send(payloads.open_channel(self._token, self._client_id))

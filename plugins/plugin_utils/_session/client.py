@@ -95,6 +95,11 @@ class BrokerClient:
         self._socket: socket.socket | None = None
         self.lacks_python = False
 
+    def announce(self, node: dict[str, t.Any]) -> None:
+        """Say that something will be asked of a node in a moment: the broker starts, and a session. What fails, that is told of."""
+        with contextlib.suppress(SessionFailure, OSError):
+            self._connected().sendall(requests.encode({"operation": "announce", "node": node}))
+
     def execute(self, node: dict[str, t.Any], command: str, stdin: bytes, *, flags: int = 0) -> Answer:
         """Run a command; return exit code, stdout and stderr."""
         request = {"operation": "execute", "node": node, "command": command, "flags": flags, "converses": False}

@@ -48,6 +48,7 @@ class ManagedNode:
         self.settings = settings
         self._service = service
         self._session: Session | None = None
+        self._expecting: Session | None = None
         self._allowance = Allowance()
         self._warnings: list[str] = []
         self._past = Figures()
@@ -93,6 +94,11 @@ class ManagedNode:
             *(UserRemark(text, warns=False) for text in told),
             *(UserRemark(text, warns=True) for text in warnings),
         ]
+
+    def expect(self) -> None:
+        """Have a session start, where there is none, for a request that is about to come."""
+        if not self.has_session:
+            self._expecting = self._new_session()
 
     async def ready(self) -> None:
         """Wait until there is a session with a program in it."""
@@ -205,13 +211,20 @@ class ManagedNode:
 
     async def reset(self) -> None:
         """End the session, if there is one; the next request starts another."""
+        self._expecting = None
         if self._session is not None:
             await self._session.end()
 
     def _usable_session(self) -> Session:
-        if self._session is None or not self._session.usable:
-            self._past = self._before
-            self._session = Session(self._service, self.settings, self._allowance)
+        expecting, self._expecting = self._expecting, None
+        # What a session failed of before its first request could come is that request's failure, and not to be met with twice.
+        if self._session is not None and (self._session.usable or (self._session is expecting and expecting.greeted_at is None)):
+            return self._session
+        return self._new_session()
+
+    def _new_session(self) -> Session:
+        self._past = self._before
+        self._session = Session(self._service, self.settings, self._allowance)
         return self._session
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ and the node's program, which has the reading half (``Parcels`` in ``_node_progr
 those it misses: what an agent gets before it is ready it may throw away (``protocol.py``).
 
 ==================================  ====================================================================
-number ``:`` base64 ``\\n``           a parcel that survives a terminal which is not raw yet
+number ``:`` base64 ``\\n``           a parcel that survives a terminal which is not raw yet; an empty one ends the program
 0, 4 byte number, 2 byte length, …  a parcel for a raw terminal, binary
 ==================================  ====================================================================
 """
@@ -33,11 +33,6 @@ FILLER = b"\n"
 """Input that says nothing, between parcels: the reading half passes over a line that is none, a shell over an empty one."""
 
 
-def armoured_count(data: bytes) -> int:
-    """Return how many armoured parcels carry these bytes."""
-    return -(-len(data) // ARMOURED_CONTENT)
-
-
 class ParcelWriter:
     """One session's stream to its node. ``next`` is the number of the parcel that comes next."""
 
@@ -49,6 +44,10 @@ class ParcelWriter:
         content = ARMOURED_CONTENT if armoured else BINARY_CONTENT
         pack = self._armoured if armoured else self._binary
         return [pack(data[start : start + content]) for start in range(0, len(data), content)]
+
+    def end(self) -> bytes:
+        """Return the parcel that ends the program."""
+        return self._armoured(b"")
 
     def _armoured(self, content: bytes) -> bytes:
         return b"%d:%s\n" % (self._take_number(), base64.b64encode(content))

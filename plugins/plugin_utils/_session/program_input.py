@@ -68,6 +68,7 @@ class ProgramInput:
         # The command that was typed, if one was, has come through.
         self._early.clear()
         self._pass_on(bootstrap.program())
+        self.say(self._parcels.end())
         self._program_sent = True
         for frame in self.unheard:
             self._pass_on(frames.encode(frame))

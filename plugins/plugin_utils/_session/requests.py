@@ -27,6 +27,7 @@ LARGEST_HEADER, LARGEST_BODY = 64 * 1024 * 1024, 1024 * 1024 * 1024
 Header = dict[str, t.Any]
 
 MEMBERS: dict[str, dict[str, type]] = {
+    "announce": {"node": dict},
     "execute": {"node": dict, "command": str, "task": str, "flags": int, "converses": bool},
     "put": {"node": dict, "path": str, "task": str, "size": int, "sha256": str, "source": str, "bucket": dict},
     "get": {"node": dict, "path": str, "task": str, "bucket": dict},
@@ -35,7 +36,7 @@ MEMBERS: dict[str, dict[str, type]] = {
     "figures": {},
     "adopt": {"controller": int},
 }
-"""What the header of a request has, by operation."""
+"""What the header of a request has, by operation. All are answered but ``announce``: it says that another is about to come."""
 
 _LARGEST = {"flags": 255}
 

@@ -15,6 +15,7 @@ import os
 import pathlib
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import kept_name
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken
 
 _LOOK_SECONDS = 1.0
@@ -30,11 +31,6 @@ class Nodes(t.Protocol):
 
     def begin_run(self) -> None:
         """Count from zero."""
-
-
-def kept_name(identity: str, broker: int) -> str:
-    """Return the name, without suffix, of the files of a broker that waits for a controller."""
-    return f"kept-{identity}-{broker}"
 
 
 class Tenure:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import typing as t
 
-#: A worker's life: the plugin is loaded, asks a broker that runs, has it run a command and moves a file each way.
+#: A worker's life: the plugin is loaded, announces what it asks a broker that runs, has it run a command and moves a file each way.
 _WORKER = r"""
 import json, os, socket, sys, tempfile, threading
 
@@ -40,6 +40,8 @@ def broker():
         header_length, body_length = requests.LENGTHS.unpack(lengths)
         asked = requests.decode_header(theirs.recv(header_length, socket.MSG_WAITALL))
         theirs.recv(body_length + asked.get("size", 0), socket.MSG_WAITALL)
+        if asked["operation"] == "announce":
+            continue
         ending = {"event": "exit", "code": 7, "lacks_python": False} if asked["operation"] == "execute" else {"event": "done"}
         if asked["operation"] == "get":
             ending["sha256"] = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -47,6 +49,7 @@ def broker():
 
 threading.Thread(target=broker, daemon=True).start()
 BrokerPlace.connect = BrokerPlace.connect_existing = lambda _self: ours
+assert connection.module_implementation_preferences == ("",)
 assert connection.exec_command("true") == (7, b"", b"")
 with tempfile.TemporaryDirectory() as folder:
     open(f"{folder}/up", "w").write("x")

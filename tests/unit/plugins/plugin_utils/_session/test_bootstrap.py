@@ -37,7 +37,8 @@ def test_an_interpreter_too_old_is_passed_over() -> None:
 
 
 def _parcels() -> list[bytes]:
-    return parcels.ParcelWriter().write(bootstrap.program(), armoured=True)
+    writer = parcels.ParcelWriter()
+    return [*writer.write(bootstrap.program(), armoured=True), writer.end()]
 
 
 def test_the_program_is_announced_read_and_greets() -> None:
@@ -53,7 +54,7 @@ def test_the_program_is_read_when_each_part_of_it_and_the_typed_command_arrive_t
 def test_requests_right_behind_the_program_are_not_lost() -> None:
     request = frames.encode(frames.Frame(frames.Kind.EXEC, 1, pieces.number(9) + b"echo here", last=True))
     writer = parcels.ParcelWriter()
-    sent = [*writer.write(bootstrap.program(), armoured=True), *writer.write(request, armoured=True)]
+    sent = [*writer.write(bootstrap.program(), armoured=True), writer.end(), *writer.write(request, armoured=True)]
     with subprocess.Popen(
         ["sh", "-c", bootstrap.session_command(("python3",))], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as node:
@@ -74,7 +75,17 @@ def test_the_echo_of_a_typed_command_does_not_look_like_an_answer() -> None:
 
 
 def test_a_session_that_ends_while_the_program_goes_up_leaves_nothing_running() -> None:
-    assert _run(bootstrap.session_command(("python3",)), _parcels()[0]) == b"@ready\n"
+    for arrived in (_parcels()[:1], _parcels()[:-1], _parcels()[-1:]):
+        assert _run(bootstrap.session_command(("python3",)), b"".join(arrived)) == b"@ready\n"
+
+
+def test_the_end_of_a_program_sent_before_is_not_that_of_the_next() -> None:
+    writer = parcels.ParcelWriter()
+    before = writer.end()
+    program = [*writer.write(bootstrap.program(), armoured=True), writer.end()]
+    command = bootstrap._become_program(("python3",), 1)
+    assert _run(command, before) == b"@ready\n"
+    assert _run(command, before + b"".join(program)).startswith(b"@ready\n<")
 
 
 _MARK = b"0123456789abcdef0123456789abcdef"

@@ -106,6 +106,10 @@ class Node:
         self.results = results
         self.dropped = asyncio.Event()
         self.remarks: list[UserRemark] = []
+        self.expected = 0
+
+    def expect(self) -> None:
+        self.expected += 1
 
     def node(self, _described: dict[str, t.Any]) -> Node:
         return self
@@ -229,5 +233,22 @@ def test_a_remark_goes_before_the_end_of_the_first_answer_and_to_no_other(
         assert (await worker.hear())[0]["event"] == "exit"
         worker.say(_EXECUTE)
         assert (await worker.hear())[0]["event"] == "exit"
+
+    _with_broker(monkeypatch, tmp_path, node, work)
+
+
+def test_an_announcement_has_the_node_expect_a_request_and_is_not_answered(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    async def brief(_more: t.Any) -> collections.abc.AsyncIterator[Result]:
+        yield Result(Kind.EXIT, code=5)
+
+    node = Node(brief)
+
+    async def work(worker: Worker) -> None:
+        worker.say({"operation": "announce", "node": {}})
+        worker.say(_EXECUTE)
+        assert (await worker.hear())[0] == {"event": "exit", "code": 5, "lacks_python": False}
+        assert node.expected == 1
 
     _with_broker(monkeypatch, tmp_path, node, work)

@@ -17,7 +17,7 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session import requests
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import BrokerPlace
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.client import BrokerClient
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.escalation import Escalation
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import EscalationFailed
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken, EscalationFailed
 
 _Answers = dict[str, list[tuple[requests.Header, bytes]]]
 
@@ -82,6 +82,24 @@ def test_requests_that_end_share_a_connection(monkeypatch: pytest.MonkeyPatch) -
     client, broker = _client(monkeypatch, {"execute": _EXIT})
     assert [client.execute({}, "true", b"") for _time in range(2)] == [(0, b"out", b"")] * 2
     assert broker.connections == 1
+
+
+def test_an_announcement_waits_for_nothing_and_goes_the_way_of_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    client, broker = _client(monkeypatch, {"execute": _EXIT})
+    client.announce({})
+    assert client.execute({}, "true", b"") == (0, b"out", b"")
+    assert broker.connections == 1
+
+
+def test_an_announcement_that_cannot_be_made_is_left_to_the_request_to_complain_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_place: BrokerPlace) -> socket.socket:
+        raise BrokerBroken("no broker can be started")
+
+    monkeypatch.setattr(BrokerPlace, "connect", refuse)
+    client = BrokerClient(1)
+    client.announce({})
+    with pytest.raises(BrokerBroken, match="no broker can be started"):
+        client.execute({}, "true", b"")
 
 
 def test_an_escalation_that_fails_leaves_its_conversation(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,11 +45,6 @@ def test_each_parcel_is_one_message(data: bytes, armoured: bool) -> None:
     assert all(len(parcel) <= messages.MAX_PAYLOAD for parcel in parcels.ParcelWriter().write(data, armoured=armoured))
 
 
-@given(st.binary(max_size=5000))
-def test_armoured_parcels_are_counted_beforehand(data: bytes) -> None:
-    assert parcels.armoured_count(data) == len(parcels.ParcelWriter().write(data, armoured=True))
-
-
 def test_an_armoured_parcel_is_one_line() -> None:
     for parcel in parcels.ParcelWriter().write(bytes(range(256)) * 20, armoured=True):
         assert parcel.index(b"\n") == len(parcel) - 1

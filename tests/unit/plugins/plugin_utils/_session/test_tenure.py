@@ -12,6 +12,7 @@ import subprocess
 
 import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session import tenure
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place import kept_name
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import BrokerBroken
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.tenure import Tenure
 
@@ -71,7 +72,7 @@ class _Office:
         self.controller.wait()
 
     async def kept(self) -> None:
-        name = f"{tenure.kept_name('abc', os.getpid())}.sock"
+        name = f"{kept_name('abc', os.getpid())}.sock"
         while name not in self.files():
             await asyncio.sleep(0.01)
 
@@ -102,7 +103,7 @@ def test_another_controller_takes_it_over_under_its_own_name_and_counts_anew(tmp
         over = asyncio.ensure_future(office.tenure.over())
         office.end_controller()
         await asyncio.wait_for(office.kept(), 5)
-        assert office.files() == [f"{tenure.kept_name('abc', os.getpid())}{suffix}" for suffix in (".log", ".sock")]
+        assert office.files() == [f"{kept_name('abc', os.getpid())}{suffix}" for suffix in (".log", ".sock")]
         with subprocess.Popen(["sleep", "1000"]) as following:
             office.tenure.adopt(following.pid)
             assert office.files() == [f"{following.pid}.log", f"{following.pid}.sock"]
