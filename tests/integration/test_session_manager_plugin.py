@@ -22,6 +22,7 @@ import typing as t
 
 import pytest
 
+from tests.integration.long_tasks import LongSleep
 from tests.integration.running_emulator import RunningEmulator
 from tests.integration.terminal import Terminal
 
@@ -138,8 +139,9 @@ def test_control_c_interrupts_the_remote_command_and_not_the_session(node: Node)
     session_id, terminal = node.plugin()
     with terminal:
         node.prompt(terminal)
-        terminal.type("echo slee''ping; sleep 60; echo not reached\n")
-        terminal.expect("sleeping")
+        sleep = LongSleep()
+        terminal.type(f"{sleep.command}; echo not re''ached\n")
+        assert sleep.begins()
         terminal.type("\x03")
         assert "not reached" not in terminal.expect("$ ")
         terminal.type("echo still $((40 + 2))\n")

@@ -18,7 +18,7 @@ import typing as t
 import urllib.parse
 import uuid
 
-from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads
+from ansible_collections.fleet.ssm.plugins.plugin_utils._session import payloads, websocket
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.channel_events import Event
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.encryption import SessionCipher
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.failures import NodeUnreachable, ServiceUnavailable
@@ -26,6 +26,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.protocol import
 
 if t.TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
+
+_CUTS: tuple[type[Exception], ...] = (*websocket.LOST, ServiceUnavailable)
 
 _PROVEN_SECONDS = 10
 """A token that the service refuses shows as a socket closed at once, so one that lived longer was accepted."""
@@ -76,7 +78,7 @@ class Peer(t.Protocol):
 
 
 class Channel:
-    """A data channel that outlives its sockets.
+    """A data channel that outlives its sockets; ``opened`` is set once there has been one.
 
     :param on_event: called with each event of the protocol, in order.
     :param reconnect_seconds: how long a cut may last before the session is given up.
@@ -93,15 +95,10 @@ class Channel:
         reconnect_seconds: float,
         protocol: DataChannelProtocol,
     ) -> None:
-        # It takes a while, in which a session that was asked for begins; nothing before needs it.
-        from ansible_collections.fleet.ssm.plugins.plugin_utils._session import websocket
-
         if websocket.IMPORT_ERROR is not None:
             raise NodeUnreachable(
                 f"the Python library websockets is missing. Install it (pip install 'websockets>=15') for {sys.executable}."
             )
-        self._websocket = websocket
-        self._cuts: tuple[type[Exception], ...] = (*websocket.LOST, ServiceUnavailable)
         self.protocol = protocol
         self.traffic = Traffic()
         self._url = url
@@ -114,6 +111,7 @@ class Channel:
         self._failing_since: float | None = None
         self._client_id = str(uuid.uuid4())
         self._loop = asyncio.get_running_loop()
+        self.opened = asyncio.Event()
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._alarm = math.inf
@@ -149,19 +147,19 @@ class Channel:
         while not self._closed():
             try:
                 headers = await self._peer.headers(self._url)
-                async with self._websocket.opening(self._url, headers, self._peer.ssl_context) as socket:
+                async with websocket.opening(self._url, headers, self._peer.ssl_context) as socket:
                     await self._serve(socket)
             except ssl.SSLCertVerificationError as error:
                 raise NodeUnreachable(
                     f"the certificate of {self._host} is not trusted ({error.verify_message}). Set ca_bundle or AWS_CA_BUNDLE to"
                     " the file with the certificate authority, of your proxy for instance."
                 ) from error
-            except self._cuts as error:
+            except _CUTS as error:
                 if self._closed():
                     return
-                if self._websocket.got_too_much(error):
+                if websocket.got_too_much(error):
                     # Once more it would come again.
-                    largest = self._websocket.LARGEST_MESSAGE
+                    largest = websocket.LARGEST_MESSAGE
                     raise NodeUnreachable(f"{self._host} sent a message of more than {largest} bytes") from error
                 await self._renew_token(error)
 
@@ -199,6 +197,7 @@ class Channel:
     async def _serve(self, socket: ClientConnection) -> None:
         await socket.send(payloads.open_channel(self._token, self._client_id))
         self.protocol.socket_opened(self._loop.time())
+        self.opened.set()
         self._wake.set()
         proven = self._loop.call_later(_PROVEN_SECONDS, self._prove)
         tasks = [asyncio.ensure_future(work) for work in (self._read(socket), self._write(socket), self._keep_time())]

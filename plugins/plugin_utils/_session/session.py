@@ -203,7 +203,7 @@ class Session:
     async def _serve(self) -> None:
         """Be the channel until it is closed."""
         channel = self._open_channel()
-        saying = self._input.insist(channel) if self._windows is None else self._converse(self._windows, channel)
+        saying = self._say_program(channel) if self._windows is None else self._converse(self._windows, channel)
         beside = [asyncio.ensure_future(saying), asyncio.ensure_future(self._watch(channel))]
         try:
             await channel.run()
@@ -232,10 +232,16 @@ class Session:
             reconnect_seconds=self._settings.reconnect_timeout,
             protocol=DataChannelProtocol(handshakes=handshakes, filler=parcels.FILLER, stall_seconds=self._settings.stall_timeout),
         )
-        if self._windows is None:
-            command = bootstrap.session_command(self._settings.pythons).encode() + b"\n"
-            self._input.begin(channel, command if self._starting.typed else b"")
         return channel
+
+    async def _say_program(self, channel: Channel) -> None:
+        """Send the program until it greets."""
+        # It is made in the time that the agent takes anyway, and no sooner: what a service says of a session that failed at once, it
+        # says to whose socket is there.
+        await channel.opened.wait()
+        command = bootstrap.session_command(self._settings.pythons).encode() + b"\n"
+        self._input.begin(channel, command if self._starting.typed else b"")
+        await self._input.insist(channel)
 
     def _go_on_without_python(self) -> None:
         """Have the shell read the program that needs none, and give it what was sent to the other one."""

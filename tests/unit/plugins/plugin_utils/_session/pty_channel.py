@@ -46,6 +46,7 @@ class PtyChannel:
         self.protocol = self
         self.handshakes = protocol._handshakes
         self.traffic = Traffic()
+        self.opened = asyncio.Event()
         self._command = token
         self._on_event = on_event
         self._unsent = bytearray()
@@ -72,6 +73,7 @@ class PtyChannel:
             await asyncio.sleep(0.001)
 
     async def run(self) -> None:
+        self.opened.set()
         if self.asks is not None:
             self._on_event(dataclasses.replace(self.asks, deaf=self.asks.deaf and not self.handshakes))
         while self.asks is not None:
