@@ -236,8 +236,8 @@ class Session:
 
     async def _say_program(self, channel: Channel) -> None:
         """Send the program until it greets."""
-        # It is made in the time that the agent takes anyway, and no sooner: what a service says of a session that failed at once, it
-        # says to whose socket is there.
+        # It is made in the time that the agent takes anyway, and no sooner: what a service says of a session that failed at once,
+        # it says to whose socket is there.
         await channel.opened.wait()
         command = bootstrap.session_command(self._settings.pythons).encode() + b"\n"
         self._input.begin(channel, command if self._starting.typed else b"")
