@@ -11,6 +11,7 @@ import pathlib
 import shutil
 import tempfile
 
+import hypothesis
 import pytest
 
 _FOLDER = "PYTEST_DEBUG_TEMPROOT"
@@ -28,6 +29,13 @@ if _FOLDER not in os.environ:
     os.environ["ANSIBLE_HOME"] = str(pathlib.Path(os.environ[_FOLDER], "ansible"))
     # Registered before pytest's own cleaning, so that it runs after it.
     atexit.register(_tidy_up, os.environ[_FOLDER])
+
+
+# The same examples each time, so that whoever sees a test fail sees it fail again; and a slow machine fails none.
+_PATIENT = hypothesis.settings(deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.register_profile("explore", _PATIENT)
+hypothesis.settings.register_profile("repeatable", _PATIENT, derandomize=True)
+hypothesis.settings.load_profile("repeatable")
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

@@ -55,7 +55,7 @@ _BYTES = st.one_of(
 )
 _ANY_BYTES = random.Random(1).randbytes(_MEGABYTE)
 
-_FEW_EXAMPLES = profile(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_FEW_EXAMPLES = profile(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def _node(emulator: RunningEmulator, machine: str, monkeypatch: pytest.MonkeyPatch) -> collections.abc.Iterator[Node]:

@@ -118,7 +118,6 @@ def test_what_is_no_check_is_refused(result: t.Any, words: str) -> None:
         checks.from_result(result)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.dictionaries(st.sampled_from(IDS), st.sampled_from(checks.STATUSES)))
 def test_no_failure_is_lost_and_none_invented(statuses: dict[str, str]) -> None:
     judged = verdict(checks.Check(check_id, status, "") for check_id, status in statuses.items())

@@ -176,7 +176,7 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(OPTIONS, HOSTS)
 def test_the_result_is_that_of_stock_constructable(options: Options, hosts: Hosts) -> None:
     stock, ours = _both(options, hosts)

@@ -211,7 +211,7 @@ def _open(exchange: Exchange, kind: str, command: bytes, content: bytes, *, at_o
     return [] if at_once else [(content[:half], False), (content[half:], True)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(_requests(), st.integers(0, 1000))
 def test_every_request_is_carried_out_once_and_answered_once(requests, seed) -> None:  # type: ignore[no-untyped-def]
     both, moves = Both(), random.Random(seed)
@@ -243,7 +243,7 @@ def test_every_request_is_carried_out_once_and_answered_once(requests, seed) -> 
     assert both.shell.ran == [command for kind, command, _content, _at_once in requests if kind == "exec"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(_requests(), st.integers(0, 5), st.integers(0, 400))
 def test_a_request_that_is_given_up_at_any_moment_harms_no_other(requests, doomed, moment) -> None:  # type: ignore[no-untyped-def]
     both = Both()

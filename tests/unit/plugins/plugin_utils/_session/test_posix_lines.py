@@ -30,7 +30,7 @@ def _sh(script: str, stdin: bytes) -> bytes:
     return subprocess.run(["sh", "-c", script], input=stdin, capture_output=True, check=True).stdout
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.binary(max_size=3000).map(lambda data: data.replace(b"\0", b"")))
 @example(b" leading and trailing ")
 @example(b"\\0101 \\n %s 'quoted' \"twice\" $HOME `id` *\n\n")
@@ -49,7 +49,7 @@ def test_the_lines_of_a_request_are_numbered_and_fit_into_messages(request_numbe
 
 
 @pytest.mark.parametrize("armour", _DECODED)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(data=st.binary(max_size=1000).map(lambda data: data * 3))
 @example(data=b" " * 2400)
 @example(data=bytes(range(256)) * 9)

@@ -613,7 +613,7 @@ def test_a_pause_without_end_is_a_stall_when_something_waits() -> None:
 # -- all of it --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @example(inputs=[b"x"], outputs=[b"y"], handshake=False, encrypted=False, faults=[Fault.DELAY, Fault.DROP], later=1)
 @example(inputs=[b"x"], outputs=[b"y"], handshake=True, encrypted=True, faults=[], later=1)
 @given(

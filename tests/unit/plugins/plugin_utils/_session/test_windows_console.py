@@ -76,7 +76,7 @@ def _converse(link: ConsoleLink, node: Node, console: Console, seed: int, *, exp
     raise AssertionError(f"the conversation does not end: {len(node.received)} of {len(expected)} bytes")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(up=st.binary(max_size=4000), down=st.lists(st.text("abcXYZ019+/=", max_size=400), max_size=12), seed=st.integers(0, 2**32))
 def test_both_streams_arrive_whole_over_a_console_that_loses_rows(up: bytes, down: list[str], seed: int) -> None:
     link, node = ConsoleLink(), Node()
@@ -87,7 +87,7 @@ def test_both_streams_arrive_whole_over_a_console_that_loses_rows(up: bytes, dow
     assert came == b"".join(b"<" + text.encode() + b"\n" for text in down)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([b"<0.0.-,.", b"\x1b[", b"\x1b]0;", b">", b"<", b"\x1b"]), max_size=30))
 def test_nothing_that_is_no_line_is_taken_for_one(chunks: list[bytes]) -> None:
     link = ConsoleLink()

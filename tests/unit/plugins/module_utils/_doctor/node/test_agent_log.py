@@ -50,7 +50,6 @@ def test_a_time_that_is_none_does_not_matter() -> None:
     assert agent_log.lines("2026-99-99 99:99:99 INFO x")[0].when == 0.0
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.text() | st.builds(lambda text: "2026-01-02 03:04:07.0000 INFO " + text, st.text()))
 def test_any_text_is_a_log(text: str) -> None:
     log = agent_log.since_last_start(agent_log.lines(text))

@@ -51,7 +51,6 @@ def test_credentials_have_an_end(moment: str, seconds: float) -> None:
     assert registration.identity(json.dumps({"CredentialsExpiresAt": moment})).expires == seconds
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.binary().map(readable) | JSON)
 def test_any_bytes_can_be_in_the_files_of_a_registration(text: str) -> None:
     registration.vault_registration(text)
@@ -94,7 +93,6 @@ def test_what_is_no_endpoint_is_refused(text: str) -> None:
         endpoints.endpoints("", {"ssm": text})
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.text())
 def test_any_text_is_an_endpoint_or_refused(text: str) -> None:
     endpoints.region_of(text)
@@ -113,7 +111,6 @@ def test_a_difference_is_told_in_words(seconds: float, words: str) -> None:
     assert clock.told(seconds) == words
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, \d+ [A-Z][a-z]{2} \d+ \d+:\d+:\d+ .*"))
 def test_any_text_is_a_date_or_none(text: str) -> None:
     found = clock.ahead(text, time.time())
@@ -128,7 +125,6 @@ def test_a_certificate_names_issuer_and_dates(authority: Authority) -> None:
     assert abs((found.ends + found.begins) / 2 - time.time()) < 600
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(damage=st.lists(st.tuples(st.integers(0, 10000), st.integers(0, 255)), min_size=1, max_size=5))
 def test_a_damaged_certificate_is_read_as_far_as_it_can_be(damage: list[tuple[int, int]], authority: Authority) -> None:
     der = bytearray(ssl.PEM_cert_to_DER_cert(authority.path.read_text(encoding="ascii")))
@@ -137,7 +133,6 @@ def test_a_damaged_certificate_is_read_as_far_as_it_can_be(damage: list[tuple[in
     assert isinstance(certificate.parse(bytes(der)), certificate.Certificate)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.binary())
 def test_any_bytes_are_a_certificate_that_says_nothing(content: bytes) -> None:
     assert isinstance(certificate.parse(content), certificate.Certificate)
@@ -149,14 +144,12 @@ def test_the_head_of_an_answer_is_read() -> None:
     assert answer.is_of_aws()
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.binary() | st.binary().map(lambda rest: b"HTTP/1.1 200 " + rest))
 def test_any_bytes_are_an_answer_or_none(content: bytes) -> None:
     with contextlib.suppress(OSError):
         assert 0 <= dialling.parse_head(content).status <= 999
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.binary().map(readable))
 def test_any_bytes_can_be_in_the_list_of_mounts(text: str) -> None:
     assert isinstance(mount_options(text, "/var/lib/amazon/ssm"), frozenset)

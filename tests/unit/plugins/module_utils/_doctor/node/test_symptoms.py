@@ -105,7 +105,6 @@ def test_the_last_word_tells_whether_the_agent_is_well() -> None:
     assert not is_well("something")
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(
     st.lists(st.binary().map(readable) | st.sampled_from(["Entering SSM Agent hibernate - ", "x509: ", "AccessDenied"]))
 )

@@ -91,7 +91,6 @@ def test_http_has_a_proxy_of_its_own() -> None:
     assert units.proxy_of({"http_proxy": "http://proxy:1"}, "https", HOST) is None
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.text())
 def test_any_text_can_be_in_a_unit(text: str) -> None:
     units.unit_variables(text)
@@ -100,7 +99,6 @@ def test_any_text_can_be_in_a_unit(text: str) -> None:
     units.process_variables(text)
 
 
-@hypothesis.settings(deadline=None)
 @hypothesis.given(st.text(), st.text())
 def test_any_text_is_a_proxy_or_refused(url: str, no_proxy: str) -> None:
     with contextlib.suppress(units.BadProxyError):
