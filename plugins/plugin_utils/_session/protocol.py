@@ -146,9 +146,9 @@ class DataChannelProtocol:
             yield self._events.popleft()
 
     @property
-    def outgoing(self) -> bool:
-        """Whether there are frames to be sent now."""
-        return bool(self._outgoing)
+    def outgoing(self) -> int:
+        """How many frames are to be sent now."""
+        return len(self._outgoing)
 
     def take_outgoing(self) -> list[bytes]:
         """Return the binary frames to be sent now, in order."""

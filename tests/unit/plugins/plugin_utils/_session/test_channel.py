@@ -117,6 +117,28 @@ def test_a_cut_socket_is_resumed_with_a_fresh_token() -> None:
     assert [event.data for event in events if isinstance(event, Output)] == [b"part 0", b"part 1", b"part 2"]
 
 
+def test_a_flood_is_acknowledged_as_it_comes_and_none_of_it_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A hundredth of what it is otherwise, and of what a fast node sends.
+    monkeypatch.setattr(protocol, "MAX_OWED", 500)
+    count = 20_000
+    acknowledged: list[int] = []
+
+    async def behaviour(_service: Service, socket: ServerConnection, _before: int) -> None:
+        for number in range(count):
+            socket.protocol.send_binary(_output(number, b"x" * 10))
+        socket.transport.write(b"".join(socket.protocol.data_to_send()))
+        while len(acknowledged) < count:
+            message = wire.unpack(t.cast("bytes", await socket.recv()))
+            if message.type == "acknowledge":
+                acknowledged.append(message.json()["AcknowledgedMessageSequenceNumber"])
+        await socket.send(_END)
+        await socket.wait_closed()
+
+    events = _run(Service(behaviour))
+    assert len([event for event in events if isinstance(event, Output)]) == count
+    assert acknowledged == list(range(count))
+
+
 def test_a_normal_close_without_a_word_is_a_cut_too() -> None:
     async def behaviour(_service: Service, socket: ServerConnection, before: int) -> None:
         if before:
