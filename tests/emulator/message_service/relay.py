@@ -21,6 +21,7 @@ from tests.emulator import wire
 from .recording import Recording
 from .socket import Socket
 
+_PATIENCE = 10.0  # seconds
 KEPT_AT_MOST = 10_000  # frames for a side that has not come yet
 
 Role = t.Literal["client", "agent"]
@@ -53,8 +54,12 @@ class Relay:
 
     def role_of(self, token: str) -> Role | None:
         """Tell whose token it is, or None for one that is refused."""
-        if self.over or not token:
+        if not token:
             return None
+        if self.over:
+            # A client that has yet to come is told so, and why.
+            awaited = self._kept["client"] is not None and secrets.compare_digest(token, self.client_token)
+            return "client" if awaited else None
         if secrets.compare_digest(token, self.client_token):
             return "client"
         return "agent" if token in self.agent_tokens else None
@@ -85,6 +90,8 @@ class Relay:
             await self._tell_agent("pause_publication")
         for frame in kept or ():
             await socket.send(frame)
+        if self.over:
+            asyncio.get_running_loop().call_later(_PATIENCE, socket.abort)
 
     async def _pass_on(self, role: Role, socket: Socket) -> None:
         other: Role = "agent" if role == "client" else "client"
@@ -118,13 +125,16 @@ class Relay:
         if self.over:
             return
         self.over = True
-        agent, client = self._sockets["agent"], self._sockets["client"]
+        agent, client, kept = self._sockets["agent"], self._sockets["client"], self._kept["client"]
         if agent is not None:
             await agent.send(self.agent_message())
+        last_words = closed(self.session_id, self.session_id, output)
         if client is not None:
-            await client.send(closed(self.session_id, self.session_id, output))
+            await client.send(last_words)
             # the plugin closes on its own; one that does not is not kept for ever
-            asyncio.get_running_loop().call_later(10, client.abort)
+            asyncio.get_running_loop().call_later(_PATIENCE, client.abort)
+        elif kept is not None:
+            kept.append(last_words)
 
 
 def closed(session_id: str, destination: str, output: str = "") -> bytes:

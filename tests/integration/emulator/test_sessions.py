@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import ssl
 import typing as t
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
+from tests.emulator import wire
 from tests.integration.emulator.calls import NOWHERE, SHELL_SCRIPT, pages, refused
 from tests.integration.running_emulator import RunningEmulator
 
@@ -79,6 +85,22 @@ def test_resuming_a_session_that_is_over_gives_no_token(ssm: t.Any, emulator: Ru
     answer = ssm.resume_session(SessionId=session_id)
     assert answer["SessionId"] == session_id
     assert not answer.get("TokenValue")
+
+
+def test_a_client_that_comes_when_the_session_is_over_is_told_so_once(ssm: t.Any, emulator: RunningEmulator) -> None:
+    started = ssm.start_session(Target=emulator.nodes()["web-1"])
+    ssm.terminate_session(SessionId=started["SessionId"])
+    trusted = ssl.create_default_context(cafile=emulator.environment["AWS_CA_BUNDLE"])
+
+    def frames() -> list[wire.Message]:
+        with connect(started["StreamUrl"], ssl=trusted) as socket:
+            socket.send(json.dumps({"TokenValue": started["TokenValue"]}))
+            with contextlib.suppress(ConnectionClosed, TimeoutError):
+                return [wire.unpack(t.cast("bytes", socket.recv(5)))]
+        return []
+
+    assert [message.type for message in frames()] == ["channel_closed"]
+    assert frames() == []
 
 
 def test_resuming_a_session_that_never_was_is_refused(ssm: t.Any) -> None:
