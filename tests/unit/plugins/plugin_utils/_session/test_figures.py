@@ -11,11 +11,12 @@ import pytest
 from ansible_collections.fleet.ssm.plugins.plugin_utils._session.figures import Figures, TaskTimes, Throttling
 
 
-def test_figures_are_added_member_by_member() -> None:
+def test_figures_are_added_and_taken_away_member_by_member() -> None:
     names = [field.name for field in dataclasses.fields(Figures)]
     numbers = {name: position for position, name in enumerate(names)}
     summed = Figures(**numbers) + Figures(**numbers)
     assert dataclasses.asdict(summed) == {name: 2 * number for name, number in numbers.items()}
+    assert summed - Figures(**numbers) == Figures(**numbers)
 
 
 def test_throttling_knows_the_time_that_something_took_whatever_came_of_it() -> None:
