@@ -97,8 +97,10 @@ class BrokerClient:
 
     def announce(self, node: dict[str, t.Any]) -> None:
         """Say that something will be asked of a node in a moment: the broker starts, and a session. What fails, that is told of."""
-        with contextlib.suppress(SessionFailure, OSError):
+        try:
             self._connected().sendall(requests.encode({"operation": "announce", "node": node}))
+        except (SessionFailure, OSError):
+            self.close()
 
     def execute(self, node: dict[str, t.Any], command: str, stdin: bytes, *, flags: int = 0) -> Answer:
         """Run a command; return exit code, stdout and stderr."""
