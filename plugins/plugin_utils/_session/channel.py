@@ -33,7 +33,8 @@ _PROVEN_SECONDS = 10
 """A token that the service refuses shows as a socket closed at once, so one that lived longer was accepted."""
 
 _OVERDUE_SECONDS = 5.0
-_FRAMES_AT_ONCE = 64
+_FRAMES_AT_ONCE = 4
+_OWED_AT_MOST = 64
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _SHORTEST_CALL = 1.0
@@ -231,7 +232,7 @@ class Channel:
             self._wake_writer()
             if self._closed():
                 return
-            if self.protocol.outgoing > _FRAMES_AT_ONCE:
+            if self.protocol.outgoing > _OWED_AT_MOST:
                 # Who floods us is read no faster than acknowledged: what could not be, would come again, message by message.
                 await asyncio.sleep(0)
         # A normal close without channel_closed: the service has no reason to, so it is a cut like any other.
@@ -253,10 +254,8 @@ class Channel:
             self._wake.clear()
             for index, frame in enumerate(self.protocol.take_outgoing()):
                 if index % _FRAMES_AT_ONCE == 0:
+                    # Let the loop notice a cut: asyncio takes what is written all the same, and complains on standard error.
                     await asyncio.sleep(0)
-                if socket.transport.is_closing():
-                    # asyncio takes what is written all the same, and complains on standard error.
-                    raise ConnectionResetError("the socket was cut")
                 self.traffic.bytes_up += len(frame)
                 await socket.send(frame)
             self._drained.set()
