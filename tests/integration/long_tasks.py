@@ -53,9 +53,9 @@ def command(pid: int) -> str:
     return ""
 
 
-def has_ended(pid: int, *, seconds: float = 5) -> bool:
-    """Wait until there is no such process."""
-    return becomes_true(lambda: not pathlib.Path("/proc", str(pid)).exists(), seconds)
+def have_ended(*pids: int, seconds: float = 5) -> bool:
+    """Wait until there is none of these processes."""
+    return becomes_true(lambda: not any(pathlib.Path("/proc", str(pid)).exists() for pid in pids), seconds)
 
 
 def becomes_true(condition: collections.abc.Callable[[], object], seconds: float = 20) -> bool:

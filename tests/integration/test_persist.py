@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from tests.integration.long_tasks import becomes_true, has_ended
+from tests.integration.long_tasks import becomes_true, have_ended
 from tests.integration.running_emulator import Ansible, Run
 
 pytestmark = pytest.mark.long
@@ -41,7 +41,7 @@ def _kept_brokers(temporary: pathlib.Path) -> list[int]:
 
 
 def _ends(process: int) -> bool:
-    return has_ended(process, seconds=20)
+    return have_ended(process, seconds=20)
 
 
 def _is_left_with(ansible: Ansible, count: int) -> bool:

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from tests.integration.long_tasks import LongSleep, becomes_true, command, has_ended, processes
+from tests.integration.long_tasks import LongSleep, becomes_true, command, have_ended, processes
 from tests.integration.running_emulator import Ansible
 
 _PING = "- ansible.builtin.ping:"
@@ -170,8 +170,8 @@ def test_a_killed_controller_leaves_no_session_broker_or_worker(ansible: Ansible
     controller.kill()
     controller.wait()
     assert ansible.emulator.no_session_is_left(5), "a session is open 5 s after the controller was killed"
-    assert has_ended(broker), "the broker is left"
-    assert all(map(has_ended, group)), "a worker is left"
+    assert have_ended(broker), "the broker is left"
+    assert have_ended(*group), "a worker is left"
     assert sleep.ends(), "the command is left on the node"
 
 
@@ -185,7 +185,7 @@ def test_an_interrupted_run_ends_its_sessions(ansible: Ansible) -> None:
         controller.kill()
         pytest.fail("the run hangs after Ctrl-C")
     assert ansible.emulator.no_session_is_left(5)
-    assert has_ended(broker), "the broker is left"
+    assert have_ended(broker), "the broker is left"
 
 
 def test_the_task_after_a_killed_broker_starts_a_new_one(ansible: Ansible) -> None:

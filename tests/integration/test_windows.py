@@ -16,6 +16,7 @@ import typing as t
 
 import pytest
 
+from tests.integration.long_tasks import becomes_true
 from tests.integration.running_emulator import Ansible, Run, RunningEmulator
 
 pytestmark = pytest.mark.long
@@ -155,9 +156,7 @@ def test_a_session_that_somebody_ends_is_unreachable(ansible: Ansible) -> None:
     inventory = ansible.inventory("win-1", ansible_shell_type="powershell")
     playbook = ansible.write("- ansible.builtin.raw: Start-Sleep -Milliseconds 30000")
     process = ansible.start("ansible-playbook", "-i", str(inventory), str(playbook), **_FIND)
-    deadline = time.monotonic() + 20
-    while not ansible.emulator.statistics()["sessions"]["open"] and time.monotonic() < deadline:
-        time.sleep(0.1)
+    assert becomes_true(lambda: ansible.emulator.statistics()["sessions"]["open"]), "no session was opened"
     time.sleep(4)
     ansible.emulator.terminate_sessions()
     output = process.communicate(timeout=60)[0].decode()

@@ -11,6 +11,8 @@ import typing as t
 METADATA = "169.254.169.254"
 # Where the agent of a hybrid node leaves its credentials for others (Profile.ShareCreds), without a region.
 SHARED_CREDENTIALS = "/root/.aws/credentials"
+# Where those others look for the region.
+SHARED_CONFIG = "/root/.aws/config"
 _VARIABLES = ("http_proxy", "https_proxy")
 
 

@@ -7,6 +7,7 @@
 import re
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import SHARED_CONFIG
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.checks import Check, fail, ok, skip, unknown, warn
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.agent_checks import AS_ROOT
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.redaction import redact
@@ -131,11 +132,11 @@ def cloudwatch_agent(facts: SystemFacts) -> Check:
         return ok("N20", "The CloudWatch agent runs.")
     match = _NO_REGION.search(agent.validation_log)
     if match:
-        seen = "{}/logs/configuration-validation.log: {}{}".format(
-            CLOUDWATCH_AGENT, match.group(0), "" if agent.has_region else "; /root/.aws/config names no region"
-        )
+        nowhere = "" if agent.has_region else "; {} names no region".format(SHARED_CONFIG)
+        seen = "{}/logs/configuration-validation.log: {}{}".format(CLOUDWATCH_AGENT, match.group(0), nowhere)
         cause = "The CloudWatch agent knows no region: the SSM agent shares its credentials without one."
-        return fail("N20", seen, cause, "Write region = REGION below [default] in /root/.aws/config, and start it again.")
+        remedy = "Write region = REGION below [default] in {}, and start it again.".format(SHARED_CONFIG)
+        return fail("N20", seen, cause, remedy)
     return warn(
         "N20",
         "The CloudWatch agent does not run.",

@@ -6,6 +6,7 @@
 
 import typing as t
 
+from ansible_collections.fleet.ssm.plugins.module_utils._agent.configuration import SHARED_CONFIG
 from ansible_collections.fleet.ssm.plugins.module_utils._doctor.node.machine import Machine, Space, UnreadableError
 
 PLACES = ("/var/lib/amazon/ssm", "/var/log/amazon/ssm", "/tmp")  # noqa: S108
@@ -85,5 +86,5 @@ def _cloudwatch(machine: Machine, text: "t.Callable[[str], str]") -> CloudWatchF
         is_installed=installed,
         is_running=any(process.name == "amazon-cloudwat" for process in machine.processes()) if installed else False,
         validation_log=text(CLOUDWATCH_AGENT + "/logs/configuration-validation.log") if installed else "",
-        has_region="region" in text("/root/.aws/config") if installed else False,
+        has_region="region" in text(SHARED_CONFIG) if installed else False,
     )

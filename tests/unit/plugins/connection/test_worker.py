@@ -32,6 +32,8 @@ from ansible_collections.fleet.ssm.plugins.plugin_utils._session.broker_place im
 
 ours, theirs = socket.socketpair()
 
+operations = []
+
 def broker():
     while True:
         lengths = theirs.recv(requests.LENGTHS.size, socket.MSG_WAITALL)
@@ -40,6 +42,7 @@ def broker():
         header_length, body_length = requests.LENGTHS.unpack(lengths)
         asked = requests.decode_header(theirs.recv(header_length, socket.MSG_WAITALL))
         theirs.recv(body_length + asked.get("size", 0), socket.MSG_WAITALL)
+        operations.append(asked["operation"])
         if asked["operation"] == "announce":
             continue
         ending = {"event": "exit", "code": 7, "lacks_python": False} if asked["operation"] == "execute" else {"event": "done"}
@@ -49,8 +52,11 @@ def broker():
 
 threading.Thread(target=broker, daemon=True).start()
 BrokerPlace.connect = BrokerPlace.connect_existing = lambda _self: ours
-assert connection.module_implementation_preferences == ("",)
+for _module in range(2):
+    assert connection.module_implementation_preferences == ("",)
 assert connection.exec_command("true") == (7, b"", b"")
+# Once, although Ansible asks for each module that a task runs.
+assert operations == ["announce", "execute"], operations
 with tempfile.TemporaryDirectory() as folder:
     open(f"{folder}/up", "w").write("x")
     connection.put_file(f"{folder}/up", "/tmp/up")

@@ -75,6 +75,24 @@ def test_a_command_has_its_streams_and_code_apart() -> None:
     assert service.terminated == ["session-1"]
 
 
+class _SlowlyOpenedChannel(PtyChannel):
+    """One whose socket takes a moment to be opened; ``sent_before`` is how much it was given by then."""
+
+    sent_before = -1
+
+    async def run(self) -> None:
+        await asyncio.sleep(0.05)
+        type(self).sent_before = self.backlog
+        await super().run()
+
+
+def test_the_program_is_made_and_sent_only_when_the_socket_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "Channel", _SlowlyOpenedChannel)
+    node = _node(LocalService())
+    assert _finish(node, _run(node, "echo here")) == (0, b"here\n", b"")
+    assert _SlowlyOpenedChannel.sent_before == 0
+
+
 def test_input_larger_than_any_module_arrives_whole() -> None:
     node = _node(LocalService())
     data = bytes(range(256)) * 12_000
